@@ -1,0 +1,39 @@
+"""The language model: one call, messages in, JSON out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    text: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+class Llm(Protocol):
+    """An OpenAI-compatible chat model."""
+
+    @property
+    def model(self) -> str: ...
+
+    async def complete(
+        self, messages: Sequence[ChatMessage], *, schema: dict[str, Any] | None = None
+    ) -> Completion:
+        """One completion; with `schema` the answer is JSON of that schema where the endpoint supports it.
+
+        Rate limits, timeouts, 5xx and connection errors are retried with backoff and then raised as
+        Unavailable; an answer that was refused or cut off raises MalformedCompletion.
+        """
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,91 @@
+"""The search index: derived, disposable. It proposes ids; what is true is read from the wide store.
+
+It serves what an owner does not hold hot: messages older than the cache, cold subjects while they warm,
+and searches across the subjects of a tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.model import Labels, Millis
+from memgrid.subject import Subject
+
+IndexedKind = Literal["memory", "message"]
+
+
+class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One memory or message as the index knows it."""
+
+    id: str
+    kind: IndexedKind
+    text: str
+    version: int
+    """The revision (memory) or arrival time (message): an older version never replaces a newer one."""
+    generation: int
+    labels: Labels = {}
+    session: str | None = None
+    created_at: Millis = 0
+    vector: NDArray[np.float32] | None = None
+
+
+class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A search within one tenant; `subject` or at least one label narrows it further."""
+
+    tenant: str
+    subject: Subject | None = None
+    labels: Labels = {}
+    kinds: tuple[IndexedKind, ...] = ("memory", "message")
+    session: str | None = None
+    text: str | None = None
+    vector: NDArray[np.float32] | None = None
+    limit: int = 100
+
+
+class IndexHit(msgspec.Struct, frozen=True):
+    """Only an id: the caller hydrates it from the wide store, and drops what it cannot hydrate."""
+
+    subject: Subject
+    id: str
+    kind: IndexedKind
+    text_score: float | None
+    """BM25 (higher is better), None when only the vector found it."""
+    vector_score: float | None
+    """Cosine, None when only the words found it."""
+
+
+class SearchIndex(Protocol):
+    """Full text and vectors over everyone's memories and messages. May raise `Unavailable`."""
+
+    async def open(self) -> None:
+        """Connect and create what is missing; a damaged or outdated index is dropped and made anew."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def put(self, subject: Subject, documents: Sequence[IndexDocument]) -> None:
+        """Add or replace; idempotent; an older `version` or `generation` than the stored one is ignored."""
+        ...
+
+    async def delete(self, subject: Subject, generation: int, ids: Sequence[tuple[str, int]]) -> None:
+        """Remove (id, version) pairs; a late `put` with a version up to the given one stays out."""
+        ...
+
+    async def delete_subject(self, subject: Subject, generation: int) -> None:
+        """Remove everything of the subject that has a generation below `generation`."""
+        ...
+
+    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+        """The best `limit` by words and the best `limit` by vector, united (no fusion, no order)."""
+        ...
+
+    async def count(self, subject: Subject) -> int:
+        """How many documents the index holds of a subject."""
+        ...
+
+    async def ping(self) -> None: ...

@@ -1,0 +1,152 @@
+"""What a shard actor can be asked: each operation's name, its request and its answer.
+
+A call is `(operation, subject, request id, body)`, the body being the request model as JSON; the reply is
+`(True, answer as JSON)` or `(False, ErrorDetail as JSON)`. The caller mints the request id once and
+sends the same one when it tries again: message and commit ids derive from it, so a repeated call has
+one effect.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from memgrid.models import (
+    AddRequest,
+    AddResult,
+    Answer,
+    BufferPolicy,
+    BufferStatus,
+    CleanupResult,
+    ContextBlock,
+    ContextQuery,
+    Count,
+    DeleteMessages,
+    EraseResult,
+    Filter,
+    History,
+    Identifier,
+    Job,
+    Limit,
+    ListQuery,
+    MarkMessages,
+    MemoryKind,
+    MemoryOut,
+    MemoryPage,
+    MemoryPatch,
+    MessagePage,
+    ProcessRequest,
+    ProcessResult,
+    Profile,
+    Request,
+    RunOut,
+    RunPage,
+    RunStatus,
+    SearchHit,
+    SearchQuery,
+    SearchResult,
+    SessionPage,
+    SetVariables,
+    UserStats,
+    Variables,
+)
+
+Cursor = Annotated[str, Field(max_length=1024)]
+
+
+class Nothing(Request):
+    """An operation that needs no more than its subject."""
+
+
+class ById(Request):
+    id: Identifier
+
+
+class UpdateMemory(Request):
+    id: Identifier
+    patch: MemoryPatch
+
+
+class DeleteMemories(Request):
+    """Delete the subject's memories: all, or those of these kinds, labels and filters."""
+
+    kinds: list[MemoryKind] | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    filters: Filter | None = None
+
+
+class DeleteVariables(Request):
+    names: Annotated[list[Identifier], Field(min_length=1, max_length=100)]
+
+
+class Page(Request):
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class MessagesQuery(Page):
+    session_id: Identifier | None = None
+    mark: Identifier | None = None
+    exclude_mark: Identifier | None = None
+    newest_first: bool = False
+
+
+class RunsQuery(Page):
+    status: RunStatus | None = None
+
+
+class Cleanup(Request):
+    days_old: Annotated[int, Field(ge=1, le=36_500)] = 90
+
+
+class StatsQuery(Request):
+    days: Annotated[int, Field(ge=1, le=366)] = 7
+
+
+class Stats(Answer):
+    days: list[UserStats]
+
+
+class Hydrate(Request):
+    """Ids that the search index proposed; what the owner does not know is left out."""
+
+    query: SearchQuery
+    memory_ids: list[str] = Field(default_factory=list)
+    message_ids: list[str] = Field(default_factory=list)
+
+
+class Hydrated(Answer):
+    results: list[SearchHit]
+
+
+OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+    "add": (AddRequest, AddResult),
+    "search": (SearchQuery, SearchResult),
+    "hydrate": (Hydrate, Hydrated),
+    "list_memories": (ListQuery, MemoryPage),
+    "get_memory": (ById, MemoryOut),
+    "update_memory": (UpdateMemory, MemoryOut),
+    "delete_memory": (ById, Count),
+    "delete_memories": (DeleteMemories, Count),
+    "history": (ById, History),
+    "context": (ContextQuery, ContextBlock),
+    "profile": (Nothing, Profile),
+    "variables": (Nothing, Variables),
+    "set_variables": (SetVariables, Variables),
+    "delete_variables": (DeleteVariables, Count),
+    "sessions": (Page, SessionPage),
+    "messages": (MessagesQuery, MessagePage),
+    "mark_messages": (MarkMessages, Count),
+    "delete_messages": (DeleteMessages, Count),
+    "buffer_status": (Nothing, BufferStatus),
+    "set_buffer_policy": (BufferPolicy, BufferStatus),
+    "process": (ProcessRequest, ProcessResult),
+    "job": (ById, Job),
+    "runs": (RunsQuery, RunPage),
+    "run": (ById, RunOut),
+    "drive_run": (ById, ProcessResult),
+    "cleanup": (Cleanup, CleanupResult),
+    "erase": (Nothing, EraseResult),
+    "stats": (StatsQuery, Stats),
+}
