@@ -1,0 +1,1 @@
+"""The sync client: generated, see `memgrid._unasync`."""
