@@ -136,7 +136,6 @@ def _stems(words: list[str]) -> list[str]:
 
 def _stem() -> Callable[[str], str]:
     """This thread's stemmer: one Stemmer object must not be used by two threads at once."""
-    stem: Callable[[str], str] | None = getattr(_local, "stem", None)
-    if stem is None:
-        stem = _local.stem = Stemmer.Stemmer("english").stemWord
-    return stem
+    if not hasattr(_local, "stem"):
+        _local.stem = Stemmer.Stemmer("english").stemWord
+    return _local.stem
