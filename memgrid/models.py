@@ -176,6 +176,8 @@ class ErrorDetail(Answer):
     message: str
     field: str | None = None
     remedy: str | None = None
+    retry_after: float | None = None
+    """Seconds."""
     request_id: str | None = None
 
 

@@ -1,0 +1,98 @@
+"""How a shard changes a user's memories: build the changes, commit, and build them anew when stale."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import msgspec
+
+from actors.resident import Resident, Residents
+from cluster.model import Changes, Head, Memory
+from cluster.wide_store.port import StaleRevision, WideStore
+from memgrid.errors import Overloaded
+
+_TRIES = 30
+_BACKOFF_SECONDS = 0.005
+_MAX_BACKOFF_SECONDS = 0.5
+
+CHUNK = 150
+"""Rows in one commit of a bulk change: well below MAX_COMMIT_ROWS, and below its bytes for usual texts."""
+
+Build = Callable[[], Changes | None]
+
+
+class Commits:
+    """The only writer of memories: every change of every part of the shard goes through `commit`."""
+
+    def __init__(
+        self,
+        store: WideStore,
+        residents: Residents,
+        on_landed: Callable[[Resident, Changes], None],
+    ) -> None:
+        self._store = store
+        self._residents = residents
+        self._on_landed = on_landed
+        self.landed = 0
+        self.refused = 0
+
+    async def commit(self, resident: Resident, build: Build) -> Head:
+        """Apply what `build` makes of the subject as it is now; None from it means nothing to do.
+
+        When another owner was faster the subject is read anew and `build` called again. Raises
+        Overloaded when that goes on for `_TRIES` rounds.
+        """
+        async with resident.writing:
+            return await self.commit_held(resident, build)
+
+    async def commit_held(self, resident: Resident, build: Build) -> Head:
+        """`commit` for a caller that holds `resident.writing`."""
+        delay = _BACKOFF_SECONDS
+        for _ in range(_TRIES):
+            changes = build()
+            if changes is None:
+                return resident.head
+            try:
+                return await self.try_commit_held(resident, changes)
+            except StaleRevision:
+                await self._residents.reload(resident)
+                await asyncio.sleep(delay * random.random())
+                delay = min(delay * 2, _MAX_BACKOFF_SECONDS)
+        raise Overloaded(
+            "this subject is being changed from many sides at once",
+            remedy="send the same request again",
+            retry_after=1.0,
+        )
+
+    async def try_commit_held(self, resident: Resident, changes: Changes) -> Head:
+        """One try at the resident's head, for a caller that holds `resident.writing`. Raises StaleRevision."""
+        before = resident.head
+        stamped = msgspec.structs.replace(
+            changes, put=tuple(_stamp(memory, before.revision + 1) for memory in changes.put)
+        )
+        try:
+            head = await self._store.commit(resident.subject, before, stamped)
+        except StaleRevision:
+            self.refused += 1
+            raise
+        self.landed += 1
+        if head.revision == before.revision + 1 and not changes.erase:
+            resident.apply(
+                head, stamped.put, (*stamped.delete, *stamped.delete_messages), stamped.mark_messages
+            )
+            if stamped.delete_messages:
+                resident.stats = None
+            for run in stamped.runs:
+                resident.settle(run)
+            resident.pending.difference_update(stamped.delete_messages)
+        else:
+            # An erasure, or a commit that had landed before: what is stored is what counts.
+            await self._residents.reload(resident)
+        self._on_landed(resident, stamped)
+        return head
+
+
+def _stamp(memory: Memory, revision: int) -> Memory:
+    return msgspec.structs.replace(memory, revision=revision)

@@ -1,0 +1,320 @@
+"""The extraction loop: drives the buffers' state machine and does what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from actors.commits import CHUNK, Commits
+from actors.resident import Resident, Residents
+from actors.waiters import Waiters
+from cluster import buffer
+from cluster.ids import Clock, new_id
+from cluster.model import ChangeEntry, Changes, Memory, Message, Run
+from cluster.pipeline.merge import Decisions, merge, verbatim
+from cluster.pipeline.port import Extraction, Extractor
+from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
+from memgrid.errors import InvalidInput, MemgridError, Overloaded
+from memgrid.models import MemoryChange
+from memgrid.subject import Subject
+
+_log = structlog.get_logger(__name__)
+_KEPT_RESULTS = 2048
+_CONTENDED_ROUNDS = 20
+_MAX_LOOK_BACK = 200
+
+
+class ExtractionLoop:
+    """Feeds events to `ShardBuffers`, runs extractions, and tells waiters what is settled."""
+
+    def __init__(
+        self,
+        *,
+        store: WideStore,
+        extractor: Extractor,
+        buffers: buffer.ShardBuffers[Subject],
+        waiters: Waiters,
+        clock: Clock,
+        context_messages: int,
+        max_memories: int,
+    ) -> None:
+        self._store = store
+        self._extractor = extractor
+        self.buffers = buffers
+        self._waiters = waiters
+        self._clock = clock
+        self._context_messages = context_messages
+        self._max_memories = max_memories
+        self._residents: Residents | None = None
+        self._commits: Commits | None = None
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._drained = asyncio.Event()
+        self._results: OrderedDict[str, list[MemoryChange]] = OrderedDict()
+        self.done = 0
+        self.parked = 0
+        self.failed = 0
+
+    def start(self, residents: Residents, commits: Commits) -> None:
+        """Begin working for `residents`."""
+        self._residents = residents
+        self._commits = commits
+
+    async def drain(self) -> None:
+        """Start nothing new and return when nothing is in flight."""
+        self.dispatch(buffer.Drained())
+        await self._drained.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def dispatch(self, event: buffer.Event[Subject]) -> None:
+        """Hand an event to the state machine and do what it answers."""
+        for action in self.buffers.handle(event, self._clock()):
+            match action:
+                case buffer.StartRun():
+                    self._spawn(action.run_id, self._run(action))
+                case buffer.ParkRun():
+                    self._spawn(action.run_id, self._park(action))
+                case buffer.AbandonRun():
+                    if (task := self._runs.get(action.run_id)) is not None:
+                        task.cancel()
+                case buffer.Settled():
+                    self._waiters.settled(action.key, action.ids)
+                case buffer.DrainComplete():
+                    self._drained.set()
+        self._set_timer()
+
+    def results(self, run: Run) -> list[MemoryChange] | None:
+        """What a recent run did; None when this owner does not remember."""
+        return self._results.get(run.id)
+
+    async def drive(self, resident: Resident, run: Run) -> None:
+        """Extract the messages of a parked run again. Raises what the extraction raises."""
+        messages = await self._store.get_messages(resident.subject, run.input_ids)
+        await self._extract_and_commit(resident, run.id, messages, attempt=run.attempts + 1, parked=True)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake = self.buffers.next_wake()
+        if wake is not None:
+            delay = max(0.0, (wake - self._clock()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(delay, self.dispatch, buffer.Tick())
+
+    def _spawn(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._runs[run_id] = task
+        task.add_done_callback(lambda done: self._finished(run_id, done))
+
+    def _finished(self, run_id: str, task: asyncio.Task[None]) -> None:
+        if self._runs.get(run_id) is task:
+            del self._runs[run_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("extraction task failed", run_id=run_id, exc_info=error)
+
+    async def _run(self, action: buffer.StartRun[Subject]) -> None:
+        assert self._residents is not None
+        subject = action.key
+        try:
+            async with self._residents.use(subject, fresh=False) as resident:
+                messages = await self._messages(resident, action.ids)
+                refused = await self._extract_and_commit(
+                    resident, action.run_id, messages, attempt=action.attempt, parked=False
+                )
+                settled = [i for i in action.ids if i not in resident.pending]
+        except MemgridError as error:
+            self.failed += 1
+            _log.warning(
+                "extraction failed", run_id=action.run_id, attempt=action.attempt, error=error.message
+            )
+            retryable = not isinstance(error, InvalidInput)
+            self.dispatch(buffer.RunFailed(subject, action.run_id, error.message, retryable))
+        except Exception as error:  # noqa: BLE001 - the run's outermost level: a defect must park, not vanish
+            self.failed += 1
+            _log.exception("extraction failed", run_id=action.run_id, attempt=action.attempt)
+            self.dispatch(
+                buffer.RunFailed(subject, action.run_id, f"{type(error).__name__}: {error}", True)
+            )
+        else:
+            if refused:
+                left = tuple(i for i in action.ids if i in resident.pending)
+                self.dispatch(buffer.RunRefused(subject, action.run_id, left))
+            else:
+                self.done += 1
+                self.dispatch(buffer.RunDone(subject, action.run_id, tuple(settled)))
+
+    async def _messages(self, resident: Resident, ids: Sequence[str]) -> list[Message]:
+        found = [resident.hot.message(i) for i in ids]
+        if all(message is not None for message in found):
+            return [message for message in found if message is not None]
+        return list(await self._store.get_messages(resident.subject, ids))
+
+    async def _extract_and_commit(
+        self, resident: Resident, run_id: str, messages: Sequence[Message], *, attempt: int, parked: bool
+    ) -> bool:
+        """True when another owner settled some of the messages meanwhile: what is left must run anew."""
+        started = time.monotonic()
+        inferred = [message for message in messages if message.infer]
+        extraction = Extraction(candidates=(), extractor="verbatim")
+        if inferred:
+            extraction = await self._extractor.extract(
+                inferred,
+                earlier=await self._earlier(resident, inferred[0]),
+                known=[m for m in resident.hot.memories() if m.is_current(self._clock())],
+            )
+        wanted = {message.id for message in messages}
+        async with resident.writing:
+            for _ in range(_CONTENDED_ROUNDS):
+                if not parked and not wanted <= resident.pending:
+                    return True
+                if parked and run_id not in resident.parked:
+                    return False  # another owner has driven it
+                decisions = self._decide(resident, messages, extraction)
+                run = Run(
+                    id=run_id,
+                    status="done",
+                    input_ids=tuple(message.id for message in messages),
+                    buckets=tuple(sorted({message.bucket for message in messages})),
+                    memory_ids=tuple(dict.fromkeys(entry.memory_id for entry in decisions.entries)),
+                    extractor=extraction.extractor,
+                    prompt_version=extraction.prompt_version,
+                    model=extraction.model,
+                    input_tokens=extraction.input_tokens,
+                    output_tokens=extraction.output_tokens,
+                    attempts=attempt,
+                    duration_ms=int((time.monotonic() - started) * 1000),
+                    created_at=self._clock(),
+                )
+                try:
+                    await self._commit_held(resident, run, decisions)
+                except StaleRevision:
+                    assert self._residents is not None
+                    await self._residents.reload(resident)
+                    continue
+                self._remember(run, decisions.entries)
+                return False
+        raise Overloaded("another owner keeps changing this subject", retry_after=1.0)
+
+    def _decide(
+        self, resident: Resident, messages: Sequence[Message], extraction: Extraction
+    ) -> Decisions:
+        last = messages[-1]
+        known = list(resident.hot.memories())
+        common = {
+            "subject": resident.subject,
+            "labels": last.labels,
+            "session": last.session,
+            "now": self._clock(),
+            "new_id": new_id,
+            "max_memories": self._max_memories,
+        }
+        kept = verbatim([message for message in messages if not message.infer], known, **common)
+        if not extraction.candidates:
+            return kept
+        metadata = _shared_metadata(messages)
+        found = merge(extraction.candidates, known, **common)
+        found = msgspec.structs.replace(
+            found,
+            put=tuple(
+                msgspec.structs.replace(memory, metadata={**metadata, **memory.metadata})
+                if memory.id not in {old.id for old in known}
+                else memory
+                for memory in found.put
+            ),
+        )
+        return Decisions(
+            put=kept.put + found.put,
+            delete=kept.delete + found.delete,
+            entries=kept.entries + found.entries,
+            outcomes=kept.outcomes + found.outcomes,
+        )
+
+    async def _commit_held(self, resident: Resident, run: Run, decisions: Decisions) -> None:
+        """All of it in one commit; a large one in several, the last of which settles the messages, so that
+        a crash in between runs the extraction again and merges into what has landed."""
+        assert self._commits is not None
+        rows: list[Memory | str] = [*decisions.put, *decisions.delete]
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)] or [[]]
+        entries = {entry.memory_id: entry for entry in decisions.entries}
+        for number, chunk in enumerate(chunks):
+            last = number == len(chunks) - 1
+            ids = [row if isinstance(row, str) else row.id for row in chunk]
+            await self._commits.try_commit_held(
+                resident,
+                Changes(
+                    commit_id=new_id(),
+                    at=self._clock(),
+                    actor="extraction",
+                    put=tuple(row for row in chunk if isinstance(row, Memory)),
+                    delete=tuple(row for row in chunk if isinstance(row, str)),
+                    entries=tuple(entries[i] for i in ids if i in entries),
+                    runs=(run,) if last else (),
+                    run_id=run.id,
+                ),
+            )
+
+    async def _park(self, action: buffer.ParkRun[Subject]) -> None:
+        assert self._residents is not None and self._commits is not None
+        subject = action.key
+        async with self._residents.use(subject, fresh=False) as resident:
+
+            def build() -> Changes | None:
+                ids = tuple(i for i in action.ids if i in resident.pending)
+                if not ids:
+                    return None
+                run = Run(
+                    id=action.run_id,
+                    status="parked",
+                    input_ids=ids,
+                    buckets=(),
+                    extractor=self._extractor.name,
+                    attempts=action.attempts,
+                    error=action.error,
+                    created_at=self._clock(),
+                )
+                return Changes(
+                    commit_id=new_id(), at=self._clock(), actor="extraction", runs=(run,), run_id=run.id
+                )
+
+            await self._commits.commit(resident, build)
+        self.parked += 1
+        _log.error("extraction parked", run_id=action.run_id, attempts=action.attempts, error=action.error)
+        self.dispatch(buffer.RunParked(subject, action.run_id))
+
+    async def _earlier(self, resident: Resident, first: Message) -> Sequence[Message]:
+        if self._context_messages == 0:
+            return ()
+        page = await self._store.messages(
+            resident.subject,
+            MessageQuery(session=first.session, newest_first=True),
+            limit=min(self._context_messages + len(resident.pending), _MAX_LOOK_BACK),
+        )
+        older = [message for message in page.messages if message.id < first.id]
+        return older[: self._context_messages][::-1]
+
+    def _remember(self, run: Run, entries: Sequence[ChangeEntry]) -> None:
+        self._results[run.id] = [
+            MemoryChange(
+                id=entry.memory_id, event=entry.event, memory=entry.new_text, old_memory=entry.old_text
+            )
+            for entry in entries
+        ]
+        while len(self._results) > _KEPT_RESULTS:
+            self._results.popitem(last=False)
+
+
+def _shared_metadata(messages: Sequence[Message]) -> dict[str, Any]:
+    """What the caller said about all of these messages; where they differ, nothing is said."""
+    first = messages[0].metadata
+    return {
+        key: value
+        for key, value in first.items()
+        if all(message.metadata.get(key) == value for message in messages)
+    }

@@ -1,0 +1,350 @@
+"""The owner of some shards: everything a shard actor is, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel, ValidationError
+
+from actors.commits import Commits
+from actors.daily_stats import DailyStats
+from actors.extraction import ExtractionLoop
+from actors.reads import Reads
+from actors.resident import Resident, Residents
+from actors.sweep import Sweep
+from actors.vectors import VectorQueue
+from actors.waiters import Waiters
+from actors.writes import Writes, policy_of
+from cluster import buffer
+from cluster.composition import build_embedder, build_extractor, open_index, open_store
+from cluster.embedding.port import Embedder
+from cluster.ids import Clock, system_clock
+from cluster.model import Changes
+from cluster.pipeline.port import Extractor
+from cluster.search_index.port import SearchIndex
+from cluster.settings import Settings
+from cluster.wide_store.port import WideStore
+from memgrid.errors import InternalError, InvalidInput, MemgridError, NotFound, Overloaded
+from memgrid.models import ErrorDetail
+from memgrid.operations import OPERATIONS, Stats, StatsQuery
+from memgrid.subject import Subject, SubjectKind
+
+_log = structlog.get_logger(__name__)
+
+Reply = tuple[bool, bytes]
+CallArgs = tuple[str, tuple[str, SubjectKind, str], str, bytes]
+Operation = Callable[[Subject, Any, str], Awaitable[BaseModel | bytes]]
+
+
+class ShardOwner:
+    """Serves the subjects of its shards: one owner a subject as a rule, and correct when there are two."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        shards: Sequence[int],
+        name: str,
+        store: WideStore,
+        index: SearchIndex,
+        embedder: Embedder,
+        extractor: Extractor,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._settings = settings
+        self.name = name
+        self.store = store
+        self.index = index
+        self.embedder = embedder
+        self._clock = clock
+        self._inflight = 0
+        self._draining = False
+        self.waiters = Waiters()
+        self.stats = DailyStats(store, clock)
+        self.vectors = VectorQueue(store, index, embedder, batch_size=settings.embedding_batch_size)
+        buffers: buffer.ShardBuffers[Subject] = buffer.ShardBuffers(
+            buffer.BufferLimits(
+                full_tokens=settings.buffer_full_tokens,
+                run_tokens=settings.buffer_run_tokens,
+                idle_ms=int(settings.idle_seconds * 1000),
+                max_in_flight=settings.extraction_max_in_flight,
+                attempts=settings.extraction_attempts,
+                backoff_ms=int(settings.extraction_backoff_seconds * 1000),
+                max_backoff_ms=int(settings.extraction_backoff_seconds * 60_000),
+            ),
+            Random(),
+        )
+        self.loop = ExtractionLoop(
+            store=store,
+            extractor=extractor,
+            buffers=buffers,
+            waiters=self.waiters,
+            clock=clock,
+            context_messages=settings.extraction_context_messages,
+            max_memories=settings.max_memories_per_subject,
+        )
+        self.residents = Residents(
+            store,
+            model=embedder.model,
+            dimension=embedder.dimension,
+            max_bytes=settings.hot_bytes,
+            on_pending=self._on_pending,
+            on_activated=self._on_activated,
+            on_dropped=self._may_drop,
+        )
+        self.commits = Commits(store, self.residents, self._on_landed)
+        self.writes = Writes(
+            settings=settings,
+            store=store,
+            residents=self.residents,
+            commits=self.commits,
+            loop=self.loop,
+            waiters=self.waiters,
+            vectors=self.vectors,
+            clock=clock,
+        )
+        self.reads = Reads(
+            settings=settings,
+            store=store,
+            index=index,
+            residents=self.residents,
+            writes=self.writes,
+            embedder=embedder,
+            clock=clock,
+            on_searched=self.stats.searched,
+        )
+        self.sweep = Sweep(
+            store=store,
+            residents=self.residents,
+            writes=self.writes,
+            shards=shards,
+            clock=clock,
+            cleanup_seconds=settings.cleanup_interval_hours * 3600,
+            memory_ttl_days=settings.memory_ttl_days,
+        )
+        self._operations = self._table()
+        self._metrics = _Metrics(self)
+
+    @classmethod
+    async def open(cls, settings: Settings, *, shards: Sequence[int], name: str) -> ShardOwner:
+        """Build everything from the settings and start the background work."""
+        store = await open_store(settings)
+        embedder = build_embedder(settings)
+        info = await store.set_embedding_model(embedder.model, embedder.dimension)
+        if (info.embedding_model, info.embedding_dimension) != (embedder.model, embedder.dimension):
+            raise InvalidInput(
+                f"the store was filled with embeddings of {info.embedding_model} "
+                f"({info.embedding_dimension} dimensions), and the settings say {embedder.model}",
+                field="embedding_model",
+                remedy=f"set embedding_model to {info.embedding_model}, or start with a new data_dir",
+            )
+        owner = cls(
+            settings,
+            shards=shards,
+            name=name,
+            store=store,
+            index=await open_index(settings),
+            embedder=embedder,
+            extractor=build_extractor(settings),
+        )
+        owner.start()
+        return owner
+
+    def start(self) -> None:
+        """Begin the background work."""
+        self.loop.start(self.residents, self.commits)
+        self.vectors.start(self.residents)
+        self.stats.start()
+        self.sweep.start()
+
+    async def close(self) -> None:
+        """Drain: refuse what is new, finish what is in flight, close the stores."""
+        self._draining = True
+        await self.sweep.close()
+        await self.loop.drain()
+        await self.vectors.close()
+        await self.stats.close()
+        await self.embedder.close()
+        await self.index.close()
+        await self.store.close()
+
+    # calls
+
+    async def call(self, operation: str, subject: tuple[str, SubjectKind, str], request_id: str, body: bytes) -> Reply:
+        """One operation, its outcome as bytes either way."""
+        started = time.perf_counter()
+        outcome = "ok"
+        try:
+            if self._draining:
+                raise Overloaded("this owner is shutting down", retry_after=1.0)
+            if self._inflight >= self._settings.max_inflight_requests:
+                raise Overloaded(
+                    f"this shard has {self._inflight} requests in flight",
+                    remedy="send the same request again later",
+                    retry_after=1.0,
+                )
+            self._inflight += 1
+            try:
+                return True, await self._answer(operation, Subject(*subject), request_id, body)
+            finally:
+                self._inflight -= 1
+        except MemgridError as error:
+            outcome = error.code
+            return False, failure(error)
+        except Exception as error:  # noqa: BLE001 - the call's outermost level: logged, counted, answered
+            outcome = "internal_error"
+            _log.exception("operation failed", operation=operation, request_id=request_id)
+            return False, failure(InternalError(f"{operation} failed: {type(error).__name__}"))
+        finally:
+            self._metrics.observe(operation, outcome, time.perf_counter() - started)
+
+    async def call_many(self, calls: Sequence[CallArgs]) -> list[Reply]:
+        """Several operations side by side."""
+        return list(await asyncio.gather(*(self.call(*call) for call in calls)))
+
+    async def health(self) -> Reply:
+        """The owner's own view: its store and its index answer."""
+        try:
+            await self.store.ping()
+            return True, b'{"status":"healthy"}'
+        except MemgridError as error:
+            return False, failure(error)
+
+    async def metrics(self) -> Reply:
+        """Prometheus text."""
+        return True, self._metrics.text()
+
+    async def _answer(self, operation: str, subject: Subject, request_id: str, body: bytes) -> bytes:
+        handler = self._operations.get(operation)
+        if handler is None:
+            raise NotFound(f"there is no operation {operation!r}")
+        try:
+            request = OPERATIONS[operation][0].model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise InvalidInput(
+                first["msg"], field=".".join(str(part) for part in first["loc"]) or None
+            ) from error
+        answer = await handler(subject, request, request_id)
+        return answer if isinstance(answer, bytes) else answer.model_dump_json().encode()
+
+    async def _stats(self, subject: Subject, request: StatsQuery, request_id: str) -> Stats:
+        return await self.stats.read(subject, request.days)
+
+    def _table(self) -> dict[str, Operation]:
+        table: dict[str, Operation] = {"stats": self._stats}
+        for name in OPERATIONS:
+            for part in (self.writes, self.reads):
+                if (method := getattr(part, name, None)) is not None:
+                    table[name] = method
+        missing = OPERATIONS.keys() - table.keys()
+        if missing:
+            raise InternalError(f"operations without a handler: {sorted(missing)}")
+        return table
+
+    # what the parts tell each other
+
+    def _on_pending(self, resident: Resident, items: tuple[buffer.Item, ...], anew: bool) -> None:
+        if anew:
+            policy = policy_of(resident)
+            self.loop.dispatch(buffer.Loaded(resident.subject, items, policy.on_full, policy.on_idle))
+        else:
+            self.loop.dispatch(buffer.Appended(resident.subject, items))
+
+    async def _on_activated(self, resident: Resident) -> None:
+        self.vectors.add(resident, [unit for unit, _ in resident.hot.missing_vectors()])
+
+    def _may_drop(self, subject: Subject) -> bool:
+        resident = self.residents.peek(subject)
+        if resident is None or resident.pending or self.vectors.backlog(subject):
+            return False
+        self.loop.dispatch(buffer.Unloaded(subject))
+        return True
+
+    def _on_landed(self, resident: Resident, changes: Changes) -> None:
+        subject = resident.subject
+        self.stats.added(subject, sum(1 for entry in changes.entries if entry.event == "ADD"))
+        for run in changes.runs:
+            self.waiters.settled(subject, run.input_ids)
+        if gone := (*changes.delete, *changes.delete_messages):
+            self.vectors.forget(
+                subject, resident.head.generation, tuple((i, resident.head.revision) for i in gone)
+            )
+        if changes.put:
+            self.vectors.add(
+                resident, [memory.id for memory in changes.put if resident.hot.needs_vector(memory.id)]
+            )
+
+
+class _Metrics:
+    """What the owner counts, in a registry of its own."""
+
+    def __init__(self, owner: ShardOwner) -> None:
+        self._owner = owner
+        self._registry = CollectorRegistry()
+        self._actor = owner.name
+        self._calls = Counter(
+            "memgrid_owner_operations_total",
+            "Operations by outcome",
+            ["actor", "operation", "outcome"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "memgrid_owner_operation_seconds",
+            "Duration of operations",
+            ["actor", "operation"],
+            registry=self._registry,
+        )
+        self._gauges: dict[str, tuple[Gauge, Callable[[], float]]] = {}
+        for name, description, read in (
+            ("hot_subjects", "Subjects in memory", lambda: len(owner.residents)),
+            ("hot_bytes", "Bytes of subjects in memory", lambda: owner.residents.nbytes),
+            ("activations", "Subjects loaded since the start", lambda: owner.residents.activations),
+            ("evictions", "Subjects dropped since the start", lambda: owner.residents.evictions),
+            ("pending_messages", "Messages not yet extracted", lambda: owner.loop.buffers.pending_total),
+            ("extraction_runs_done", "Extraction runs finished", lambda: owner.loop.done),
+            ("extraction_runs_failed", "Extraction tries that failed", lambda: owner.loop.failed),
+            ("extraction_runs_parked", "Extraction runs parked", lambda: owner.loop.parked),
+            ("commits_landed", "Commits applied", lambda: owner.commits.landed),
+            ("commits_refused", "Commits refused as stale", lambda: owner.commits.refused),
+            ("embedding_backlog", "Units without an embedding", lambda: owner.vectors.total_backlog),
+            ("embedding_failures", "Embedding or indexing tries that failed", lambda: owner.vectors.failures),
+            ("memories_expired", "Memories removed by the sweep", lambda: owner.sweep.expired),
+            ("cache_hits", "Answers from the cache", lambda: owner.reads.cache.hits),
+            ("cache_misses", "Answers not in the cache", lambda: owner.reads.cache.misses),
+        ):
+            gauge = Gauge(f"memgrid_owner_{name}", description, ["actor"], registry=self._registry)
+            self._gauges[name] = (gauge, read)
+
+    def observe(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count one operation."""
+        known = operation if operation in OPERATIONS else "unknown"
+        self._calls.labels(self._actor, known, outcome).inc()
+        self._seconds.labels(self._actor, known).observe(seconds)
+
+    def text(self) -> bytes:
+        """Prometheus text of everything counted."""
+        for gauge, read in self._gauges.values():
+            gauge.labels(self._actor).set(read())
+        return generate_latest(self._registry)
+
+
+def failure(error: MemgridError) -> bytes:
+    """An error as the JSON that travels."""
+    return (
+        ErrorDetail(
+            code=error.code,
+            message=error.message,
+            field=error.field,
+            remedy=error.remedy,
+            retry_after=error.retry_after,
+        )
+        .model_dump_json()
+        .encode()
+    )

@@ -1,0 +1,291 @@
+"""A subject that its owner holds in memory, and the set of them: activation, validation, eviction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from cluster.buffer import Item
+from cluster.model import Head, Memory, Message, Run
+from cluster.profile import MessageStats
+from cluster.retrieval.hot_subject import HotSubject
+from cluster.wide_store.port import Loaded, WideStore
+from memgrid.subject import Subject
+
+_PAGE = 1000
+
+
+class Resident:
+    """One subject in memory: its head, its hot data, and how far both have followed the store."""
+
+    def __init__(self, subject: Subject, loaded: Loaded, dimension: int) -> None:
+        self.subject = subject
+        self.head: Head = loaded.head
+        self.tail = loaded.tail
+        self.hot = HotSubject(dimension)
+        self.pending: set[str] = {message.id for message in loaded.pending}
+        self.parked: dict[str, Run] = {run.id: run for run in loaded.parked}
+        self.position = 0
+        """Counts every change that an answer could show; with the revision it keys the caches."""
+        self.complete = True
+        """Whether every message is hot; if not, older ones are found through the search index."""
+        self.stats: MessageStats | None = None
+        """Of all messages; None until a profile asks, and after a deletion."""
+        self.writing = asyncio.Lock()
+        """Held from reading the head to applying a commit: this owner never competes with itself."""
+        self.pins = 0
+        self._following: asyncio.Task[None] | None = None
+        self._queued: asyncio.Task[None] | None = None
+
+    def touch(self) -> None:
+        """Something that answers show has changed."""
+        self.position += 1
+
+    def put_messages(self, messages: Iterable[Message]) -> list[Message]:
+        """Take up messages that are durable; those that were not known before are returned."""
+        fresh = [message for message in messages if self.hot.message(message.id) is None]
+        if fresh:
+            self.hot.put_messages((message, None) for message in fresh)
+            if self.stats is not None:
+                for message in fresh:
+                    self.stats.observe(message)
+            self.touch()
+        return fresh
+
+    def apply(
+        self, head: Head, put: Iterable[Memory], gone: Iterable[str], marks: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Take up a commit of this owner that has landed."""
+        self.head = head
+        for memory in put:
+            self.hot.put_memory(memory, None)
+        for unit in gone:
+            self.hot.remove(unit)
+        for message_id, marked in marks.items():
+            if (message := self.hot.message(message_id)) is not None:
+                self.hot.replace_message(msgspec.structs.replace(message, marks=marked))
+        self.touch()
+
+    def settle(self, run: Run) -> None:
+        """Take up a run that has landed: its messages are no longer pending."""
+        self.pending.difference_update(run.input_ids)
+        if run.status == "parked":
+            self.parked[run.id] = run
+        else:
+            self.parked.pop(run.id, None)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes this subject takes up in the cache."""
+        return self.hot.nbytes
+
+    async def follow(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Run `read`, which catches up with the store, shared by all who ask while it has not begun.
+
+        A read that has begun may miss what was written since, so late-comers wait for the next one.
+        """
+        if self._queued is None:
+            self._queued = asyncio.create_task(self._follow_next(self._following, read))
+        await asyncio.shield(self._queued)
+
+    async def _follow_next(
+        self, running: asyncio.Task[None] | None, read: Callable[[], Awaitable[None]]
+    ) -> None:
+        if running is not None:
+            await asyncio.wait([running])
+        self._following, self._queued = self._queued, None
+        await read()
+
+
+class Residents:
+    """The subjects held in memory, least recently used first out, bounded in bytes."""
+
+    def __init__(
+        self,
+        store: WideStore,
+        *,
+        model: str,
+        dimension: int,
+        max_bytes: int,
+        on_pending: Callable[[Resident, tuple[Item, ...], bool], None],
+        on_activated: Callable[[Resident], Awaitable[None]],
+        on_dropped: Callable[[Subject], bool],
+    ) -> None:
+        self._store = store
+        self._model = model
+        self._dimension = dimension
+        self._max_bytes = max_bytes
+        self._on_pending = on_pending
+        self._on_activated = on_activated
+        self._on_dropped = on_dropped
+        self._residents: OrderedDict[Subject, Resident] = OrderedDict()
+        self._loading: dict[Subject, asyncio.Task[Resident]] = {}
+        self._bytes: dict[Subject, int] = {}
+        self._total = 0
+        self.activations = 0
+        self.evictions = 0
+
+    def __len__(self) -> int:
+        return len(self._residents)
+
+    @property
+    def nbytes(self) -> int:
+        return self._total
+
+    def peek(self, subject: Subject) -> Resident | None:
+        """The resident if there is one, without activating or following it."""
+        return self._residents.get(subject)
+
+    @asynccontextmanager
+    async def use(self, subject: Subject, *, fresh: bool) -> AsyncIterator[Resident]:
+        """The subject, activated if need be and not evicted meanwhile; `fresh` follows the store first,
+        so that what any other owner has acknowledged is seen."""
+        resident = self._residents.get(subject)
+        if resident is None:
+            resident = await self._activate(subject)
+            fresh = False
+        resident.pins += 1
+        try:
+            if fresh:
+                await self.follow(resident)
+            self._residents.move_to_end(subject) if subject in self._residents else None
+            yield resident
+        finally:
+            resident.pins -= 1
+            self._account(resident)
+
+    async def follow(self, resident: Resident) -> None:
+        """Catch up with the store: messages and commits that another owner may have added."""
+        await resident.follow(lambda: self._catch_up(resident))
+
+    async def reload(self, resident: Resident) -> None:
+        """Read the subject anew into `resident`: another owner has committed."""
+        loaded = await self._store.load(resident.subject)
+        generation = resident.head.generation
+        resident.head = loaded.head
+        resident.tail = loaded.tail
+        resident.parked = {run.id: run for run in loaded.parked}
+        if loaded.head.generation != generation:
+            resident.hot = HotSubject(self._dimension)
+            resident.pending = set()
+        known = {memory.id: memory for memory in resident.hot.memories()}
+        current = {memory.id for memory in loaded.memories}
+        for memory in loaded.memories:
+            if known.get(memory.id) != memory:
+                resident.hot.put_memory(memory, None)
+        for gone in known.keys() - current:
+            resident.hot.remove(gone)
+        await self._forget_deleted_messages(resident)
+        resident.stats = None
+        resident.put_messages(loaded.pending)
+        resident.pending = {message.id for message in loaded.pending}
+        resident.touch()
+        self._on_pending(resident, items_of(loaded.pending), True)
+        await self._on_activated(resident)
+
+    def drop(self, subject: Subject) -> None:
+        """Forget the subject's memory image; the next use reads it anew."""
+        self._residents.pop(subject, None)
+        self._total -= self._bytes.pop(subject, 0)
+
+    async def _forget_deleted_messages(self, resident: Resident) -> None:
+        ids = [message.id for message in resident.hot.messages()]
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            there = {message.id for message in await self._store.get_messages(resident.subject, page)}
+            for message_id in page:
+                if message_id not in there:
+                    resident.hot.remove(message_id)
+
+    async def _catch_up(self, resident: Resident) -> None:
+        page = await self._store.tail(resident.subject, resident.tail)
+        if _differs(page.head, resident.head):
+            async with resident.writing:
+                # A commit of our own may have been on its way: only a head that still differs is foreign.
+                page = await self._store.tail(resident.subject, resident.tail)
+                if _differs(page.head, resident.head):
+                    await self.reload(resident)
+                    return
+        resident.tail = page.tail
+        if fresh := resident.put_messages(page.messages):
+            resident.pending.update(message.id for message in fresh)
+            self._on_pending(resident, items_of(fresh), False)
+            await self._on_activated(resident)
+
+    async def _activate(self, subject: Subject) -> Resident:
+        if (task := self._loading.get(subject)) is None:
+            task = self._loading[subject] = asyncio.create_task(self._load(subject))
+            task.add_done_callback(lambda _: self._loading.pop(subject, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, subject: Subject) -> Resident:
+        loaded = await self._store.load(subject)
+        resident = Resident(subject, loaded, self._dimension)
+        if loaded.head.revision or loaded.pending or loaded.memories:
+            vectors = {
+                stored.id: stored.vector for stored in await self._store.memory_vectors(subject, self._model)
+            }
+            resident.hot.put_memories((memory, vectors.get(memory.id)) for memory in loaded.memories)
+        await self._load_messages(resident)
+        resident.put_messages(loaded.pending)
+        resident.pins += 1
+        self._residents[subject] = resident
+        try:
+            self.activations += 1
+            self._on_pending(resident, items_of(loaded.pending), True)
+            await self._on_activated(resident)
+            self._account(resident)
+        finally:
+            resident.pins -= 1
+        return resident
+
+    async def _load_messages(self, resident: Resident) -> None:
+        """Messages newest first until the subject's eighth of the cache is full, then in order of time."""
+        pages: list[list[tuple[Message, object]]] = []
+        room = self._max_bytes // 8 - resident.hot.nbytes
+        before: str | None = None
+        while True:
+            page, before = await self._store.recent_messages(
+                resident.subject, self._model, before=before, limit=_PAGE
+            )
+            pages.append(list(page))
+            room -= sum(len(message.content) * 2 + 1500 for message, _ in page)
+            if before is None:
+                break
+            if room <= 0:
+                resident.complete = False
+                break
+        resident.hot.put_messages(
+            (message, stored.vector if stored is not None else None)
+            for page in reversed(pages)
+            for message, stored in reversed(page)
+        )
+
+    def _account(self, resident: Resident) -> None:
+        subject = resident.subject
+        if self._residents.get(subject) is not resident:
+            return
+        size = resident.nbytes
+        self._total += size - self._bytes.get(subject, 0)
+        self._bytes[subject] = size
+        if self._total <= self._max_bytes:
+            return
+        for candidate in list(self._residents.values()):
+            if self._total <= self._max_bytes:
+                return
+            if candidate.pins == 0 and candidate is not resident and self._on_dropped(candidate.subject):
+                self.drop(candidate.subject)
+                self.evictions += 1
+
+
+def items_of(messages: Iterable[Message]) -> tuple[Item, ...]:
+    """Messages as the buffer counts them; those kept word for word are taken at once."""
+    return tuple(Item(message.id, message.tokens, not message.infer) for message in messages)
+
+
+def _differs(stored: Head, known: Head) -> bool:
+    return stored.revision != known.revision or stored.generation != known.generation

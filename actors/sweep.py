@@ -1,0 +1,122 @@
+"""What a shard does on its own clock: resume what was pending, and remove what has expired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from actors.resident import Residents
+from actors.writes import Writes
+from cluster.ids import Clock
+from cluster.model import HOUR_MS
+from cluster.wide_store.port import WideStore
+from memgrid.errors import MemgridError
+from memgrid.subject import Subject
+
+_log = structlog.get_logger(__name__)
+_RESUME_SECONDS = 3600.0
+_AT_A_TIME = 4
+
+
+class Sweep:
+    """The background rounds of one shard actor over the shards it owns."""
+
+    def __init__(
+        self,
+        *,
+        store: WideStore,
+        residents: Residents,
+        writes: Writes,
+        shards: Sequence[int],
+        clock: Clock,
+        cleanup_seconds: float,
+        memory_ttl_days: int | None,
+    ) -> None:
+        self._store = store
+        self._residents = residents
+        self._writes = writes
+        self._shards = shards
+        self._clock = clock
+        self._cleanup_seconds = cleanup_seconds
+        self._memory_ttl_days = memory_ttl_days
+        self._tasks: list[asyncio.Task[None]] = []
+        self.expired = 0
+
+    def start(self) -> None:
+        """Resume now and every hour; clean up every `cleanup_seconds`."""
+        self._tasks = [
+            asyncio.create_task(self._every(_RESUME_SECONDS, self.resume, at_once=True)),
+            asyncio.create_task(self._every(self._cleanup_seconds, self.clean_up, at_once=False)),
+        ]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def resume(self) -> None:
+        """Activate every subject that may have something pending, a few at a time.
+
+        A shard's mark moves on only when none of them has anything pending any more.
+        """
+        for shard in self._shards:
+            upto = self._clock() // HOUR_MS * HOUR_MS
+            since = await self._store.swept_through(shard)
+            clean = True
+            cursor: str | None = None
+            while True:
+                page, cursor = await self._store.active_subjects(shard, since=since, cursor=cursor)
+                results = await self._each(page, self._activate)
+                clean = clean and all(results)
+                if cursor is None:
+                    break
+            if clean:
+                await self._store.set_swept_through(shard, upto)
+
+    async def clean_up(self) -> None:
+        """Remove expired memories of every subject; each removal is in the history and the log."""
+        removed = 0
+        for shard in self._shards:
+            cursor: str | None = None
+            while True:
+                page, cursor = await self._store.subjects(shard=shard, cursor=cursor)
+                removed += sum(await self._each(page, self._expire))
+                if cursor is None:
+                    break
+        self.expired += removed
+        _log.info("clean-up finished", removed=removed)
+
+    async def _activate(self, subject: Subject) -> int:
+        async with self._residents.use(subject, fresh=False) as resident:
+            return 0 if resident.pending else 1
+
+    async def _expire(self, subject: Subject) -> int:
+        removed = await self._writes.expire(subject, self._memory_ttl_days)
+        if removed:
+            _log.info("memories expired", tenant=subject.tenant, kind=subject.kind, removed=removed)
+        return removed
+
+    async def _each(self, subjects: Sequence[Subject], work) -> list[int]:
+        gate = asyncio.Semaphore(_AT_A_TIME)
+
+        async def one(subject: Subject) -> int:
+            async with gate:
+                try:
+                    return await work(subject)
+                except MemgridError as error:
+                    _log.warning("sweep skipped a subject", error=error.message)
+                    return 0
+
+        return await asyncio.gather(*(one(subject) for subject in subjects))
+
+    async def _every(self, seconds: float, work, *, at_once: bool) -> None:
+        if not at_once:
+            await asyncio.sleep(seconds)
+        while True:
+            try:
+                await work()
+            except MemgridError as error:
+                _log.warning("sweep interrupted", error=error.message)
+            await asyncio.sleep(seconds)

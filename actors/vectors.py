@@ -1,0 +1,207 @@
+"""The work behind an ack: embedding what was added, and telling the search index.
+
+The ack never waits for either. What is missing is the backlog, and it is found again when the subject is
+activated, so nothing is lost with this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from typing import Literal
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from actors.resident import Resident, Residents
+from cluster.embedding.port import Embedder
+from cluster.model import Memory, Message
+from cluster.retrieval.hot_subject import embedding_text
+from cluster.search_index.port import IndexDocument, SearchIndex
+from cluster.wide_store.port import StoredVector, WideStore
+from memgrid.errors import Overloaded, Unavailable
+from memgrid.subject import Subject
+
+_log = structlog.get_logger(__name__)
+_RETRY_SECONDS = 1.0
+_MAX_RETRY_SECONDS = 30.0
+
+
+class VectorQueue:
+    """Embeds and indexes the units of hot subjects in the background, batched over users."""
+
+    def __init__(
+        self,
+        store: WideStore,
+        index: SearchIndex,
+        embedder: Embedder,
+        *,
+        batch_size: int,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._embedder = embedder
+        self._batch_size = batch_size
+        self._residents: Residents | None = None
+        self._queue: OrderedDict[Subject, dict[str, None]] = OrderedDict()
+        self._forgotten: asyncio.Queue[tuple[Subject, int, tuple[tuple[str, int], ...]]] = asyncio.Queue()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failures = 0
+        self.embedded = 0
+
+    def start(self, residents: Residents) -> None:
+        """Begin working for `residents`."""
+        self._residents = residents
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_forgotten())]
+
+    async def close(self) -> None:
+        """Stop; what is still queued is found again at the next activation."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def backlog(self, subject: Subject) -> int:
+        """How many units of the subject wait for their embedding."""
+        return len(self._queue.get(subject, ()))
+
+    @property
+    def total_backlog(self) -> int:
+        return sum(len(ids) for ids in self._queue.values())
+
+    def add(self, resident: Resident, ids: list[str]) -> None:
+        """Embed and index these units of a resident subject."""
+        if ids:
+            self._queue.setdefault(resident.subject, {}).update(dict.fromkeys(ids))
+            self._idle.clear()
+            self._wake.set()
+
+    def forget(self, subject: Subject, generation: int, gone: tuple[tuple[str, int], ...]) -> None:
+        """Remove (id, revision) pairs from the index; no pairs: all below `generation`."""
+        queued = self._queue.get(subject)
+        if queued is not None:
+            for unit, _ in gone:
+                queued.pop(unit, None)
+        self._forgotten.put_nowait((subject, generation, gone))
+
+    async def settled(self) -> None:
+        """Wait until nothing is queued."""
+        await self._idle.wait()
+
+    async def _run(self) -> None:
+        delay = _RETRY_SECONDS
+        while True:
+            await self._wake.wait()
+            batch = self._next_batch()
+            if not batch:
+                self._wake.clear()
+                self._idle.set()
+                continue
+            try:
+                await self._embed(batch)
+                delay = _RETRY_SECONDS
+            except (Unavailable, Overloaded) as error:
+                self.failures += 1
+                _log.warning("embedding delayed", error=error.message, retry_seconds=delay)
+                for resident, unit in batch:
+                    self._queue.setdefault(resident.subject, {})[unit.id] = None
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _MAX_RETRY_SECONDS)
+
+    def _next_batch(self) -> list[tuple[Resident, Memory | Message]]:
+        """Up to a batch of units, one subject after the other so that none starves."""
+        assert self._residents is not None
+        batch: list[tuple[Resident, Memory | Message]] = []
+        for subject in list(self._queue):
+            ids = self._queue.pop(subject)
+            resident = self._residents.peek(subject)
+            if resident is None:
+                continue  # evicted: found again at its next activation
+            while ids and len(batch) < self._batch_size:
+                unit_id = next(iter(ids))
+                del ids[unit_id]
+                unit = resident.hot.memory(unit_id) or resident.hot.message(unit_id)
+                if unit is not None:
+                    batch.append((resident, unit))
+            if ids:
+                self._queue[subject] = ids
+            if len(batch) >= self._batch_size:
+                break
+        return batch
+
+    async def _embed(self, batch: list[tuple[Resident, Memory | Message]]) -> None:
+        texts = [embedding_text(unit) for _, unit in batch]
+        vectors = await self._embedder.embed(texts, "passage")
+        by_subject: dict[Subject, tuple[Resident, list[int]]] = {}
+        for at, (resident, _) in enumerate(batch):
+            by_subject.setdefault(resident.subject, (resident, []))[1].append(at)
+        for resident, places in by_subject.values():
+            await self._keep(resident, [(batch[at][1], texts[at], vectors[at]) for at in places])
+
+    async def _keep(
+        self, resident: Resident, embedded: list[tuple[Memory | Message, str, NDArray[np.float32]]]
+    ) -> None:
+        generation = resident.head.generation
+        documents: list[IndexDocument] = []
+        stored: dict[Literal["memory", "message"], list[StoredVector]] = {"memory": [], "message": []}
+        for unit, text, vector in embedded:
+            current = resident.hot.memory(unit.id) or resident.hot.message(unit.id)
+            if current is None or embedding_text(current) != text:
+                continue  # changed or deleted meanwhile: it was queued again, or is gone
+            resident.hot.set_vector(unit.id, vector)
+            documents.append(document(current, generation, vector))
+            kind = "memory" if isinstance(current, Memory) else "message"
+            stored[kind].append(StoredVector(unit.id, content_hash(text), vector))
+        resident.touch()
+        # The index comes first: a vector in the store means that the index has been told as well, so the
+        # missing vectors are the backlog of both.
+        await self._index.put(resident.subject, documents)
+        for kind, vectors in stored.items():
+            if vectors:
+                await self._store.put_vectors(
+                    resident.subject, generation, kind, self._embedder.model, vectors
+                )
+        self.embedded += len(documents)
+
+    async def _run_forgotten(self) -> None:
+        while True:
+            subject, generation, gone = await self._forgotten.get()
+            delay = _RETRY_SECONDS
+            while True:
+                try:
+                    if gone:
+                        await self._index.delete(subject, generation, gone)
+                    else:
+                        await self._index.delete_subject(subject, generation)
+                    break
+                except (Unavailable, Overloaded) as error:
+                    # Hydration keeps what is forgotten out of every answer meanwhile.
+                    self.failures += 1
+                    _log.warning("index deletion delayed", error=error.message, retry_seconds=delay)
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, _MAX_RETRY_SECONDS)
+
+
+def document(unit: Memory | Message, generation: int, vector: NDArray[np.float32] | None) -> IndexDocument:
+    """A memory or message as the search index keeps it."""
+    memory = isinstance(unit, Memory)
+    return IndexDocument(
+        id=unit.id,
+        kind="memory" if memory else "message",
+        text=embedding_text(unit),
+        version=unit.revision if memory else unit.created_at,
+        generation=generation,
+        labels=unit.labels,
+        session=unit.session,
+        created_at=unit.created_at,
+        vector=vector,
+    )
+
+
+def content_hash(text: str) -> bytes:
+    """What a stored vector was made of."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,0 +1,81 @@
+"""The one place where settings become objects. Nothing else chooses an adapter."""
+
+from __future__ import annotations
+
+from cluster.embedding.batching import BatchingEmbedder
+from cluster.embedding.bundled import BUNDLED_MODELS, BundledEmbedder
+from cluster.embedding.openai import OpenAIEmbedder
+from cluster.embedding.port import Embedder
+from cluster.llm.openai import OpenAILlm
+from cluster.pipeline.llm import LlmExtractor
+from cluster.pipeline.port import Extractor
+from cluster.pipeline.rules.extractor import RuleExtractor
+from cluster.search_index.fts5 import Fts5Index
+from cluster.search_index.port import SearchIndex
+from cluster.settings import Settings
+from cluster.wide_store.port import WideStore
+from cluster.wide_store.sqlite import SqliteStore
+from memgrid.errors import InvalidInput
+
+
+async def open_store(settings: Settings) -> WideStore:
+    """The wide store, opened: its schema is there, and its number of shards is the setting's."""
+    store = SqliteStore(settings.data_dir, files=settings.shard_actors)
+    await store.open(shards=settings.shards)
+    return store
+
+
+async def open_index(settings: Settings) -> SearchIndex:
+    """The search index, opened."""
+    index = Fts5Index(settings.data_dir, files=settings.shard_actors)
+    await index.open()
+    return index
+
+
+def build_embedder(settings: Settings) -> Embedder:
+    """The embedding model, batched over users and with a cache of queries."""
+    key = settings.embedding_api_key
+    inner: Embedder
+    if settings.embedding_base_url is not None:
+        inner = OpenAIEmbedder(
+            base_url=settings.embedding_base_url,
+            api_key=key.get_secret_value() if key else None,
+            model=settings.embedding_model,
+            dimension=settings.embedding_dimension,
+            batch_size=settings.embedding_batch_size,
+            timeout=settings.embedding_timeout_seconds,
+            max_retries=settings.embedding_max_retries,
+            tls_verify=settings.embedding_tls_verify,
+            tls_certificate=settings.embedding_tls_certificate,
+        )
+    elif settings.embedding_model in BUNDLED_MODELS:
+        inner = BundledEmbedder(settings.embedding_model, threads=settings.embedding_threads)
+    else:
+        raise InvalidInput(
+            f"embedding model {settings.embedding_model!r} is not bundled",
+            field="embedding_model",
+            remedy=f"choose one of {', '.join(sorted(BUNDLED_MODELS))}, or set embedding_base_url",
+        )
+    return BatchingEmbedder(
+        inner, batch_size=settings.embedding_batch_size, query_cache=settings.embedding_query_cache
+    )
+
+
+def build_extractor(settings: Settings) -> Extractor:
+    """The LLM when an endpoint or a key is configured, else the rules."""
+    if not settings.uses_llm:
+        return RuleExtractor()
+    key = settings.llm_api_key
+    return LlmExtractor(
+        OpenAILlm(
+            base_url=settings.llm_base_url,
+            api_key=key.get_secret_value() if key else None,
+            model=settings.llm_model,
+            temperature=settings.llm_temperature,
+            max_tokens=settings.llm_max_tokens,
+            timeout=settings.llm_timeout_seconds,
+            max_retries=settings.llm_max_retries,
+            tls_verify=settings.llm_tls_verify,
+            tls_certificate=settings.llm_tls_certificate,
+        )
+    )
