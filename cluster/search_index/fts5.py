@@ -1,0 +1,124 @@
+"""The embedded search index: SQLite FTS5 for words, exact comparison for vectors, in derived files.
+
+FTS5 has no k-NN: a vector search reads the half-precision vectors of its scope (the subject, or all
+documents with the labels) and compares each, at most MAX_VECTORS of the newest in one file. That is
+exact, and for the size of one subject faster than building a graph.
+
+BM25 counts how rare a term is over a whole file, not over the subject.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from heapq import nlargest
+from pathlib import Path
+from typing import Literal
+
+from cluster.search_index import fts5_documents as documents_
+from cluster.search_index.fts5_file import IndexFile, index_files, remove_file
+from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery
+from memgrid.errors import InvalidInput
+from memgrid.subject import Subject, shard_of, subject_from_key
+
+
+class Fts5Index:
+    """`SearchIndex` in `index-<n>.sqlite` files of the folder `path`, or in memory.
+
+    A subject's documents are all in the file that its hash names; a search without a subject asks every
+    file. Another number of `files` makes the index anew.
+    """
+
+    def __init__(self, path: Path | Literal[":memory:"], *, files: int = 1) -> None:
+        if files < 1:
+            raise ValueError("an index has at least one file")
+        self._directory = path if isinstance(path, Path) else None
+        self._files = [IndexFile(self._directory, number, files) for number in range(files)]
+
+    @property
+    def rebuilt(self) -> bool:
+        """True once a file was missing, damaged or outdated and made anew: what it held must be put again."""
+        return any(file.rebuilt for file in self._files)
+
+    def incarnation(self, subject: Subject) -> str:
+        """Changes when the subject's file is made anew, by this process or another. Raises Unavailable.
+
+        Whoever remembers how far a subject is indexed remembers this with it.
+        """
+        return self._file(subject).incarnation
+
+    async def open(self) -> None:
+        if self._directory is not None:
+            await asyncio.to_thread(self._remove_surplus, self._directory)
+        await asyncio.gather(*(file.open() for file in self._files))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(file.close() for file in self._files))
+
+    async def put(self, subject: Subject, documents: Sequence[IndexDocument]) -> None:
+        if not documents:
+            return
+        prepared = await asyncio.to_thread(
+            lambda: [documents_.prepare(subject, document) for document in documents]
+        )
+        await self._file(subject).write(partial(documents_.put, subject=subject, documents=prepared))
+
+    async def delete(self, subject: Subject, generation: int, ids: Sequence[tuple[str, int]]) -> None:
+        if ids:
+            await self._file(subject).write(
+                partial(documents_.delete, subject=subject, generation=generation, ids=list(ids))
+            )
+
+    async def delete_subject(self, subject: Subject, generation: int) -> None:
+        await self._file(subject).write(
+            partial(documents_.delete_subject, subject=subject, generation=generation)
+        )
+
+    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+        _check(query)
+        if not query.kinds or query.limit < 1:
+            return []
+        files = self._files if query.subject is None else [self._file(query.subject)]
+        job = partial(documents_.search, query=query)
+        found = [hit for hits in await asyncio.gather(*(file.read(job) for file in files)) for hit in hits]
+        if len(files) > 1:
+            by_text = (hit for hit in found if hit.text_score is not None)
+            by_vector = (hit for hit in found if hit.vector_score is not None)
+            best = {
+                *nlargest(query.limit, by_text, key=lambda hit: hit.text_score or 0.0),
+                *nlargest(query.limit, by_vector, key=lambda hit: hit.vector_score or 0.0),
+            }
+            found = list(best)
+        return [
+            IndexHit(subject_from_key(hit.subject), hit.id, hit.kind, hit.text_score, hit.vector_score)
+            for hit in found
+        ]
+
+    async def count(self, subject: Subject) -> int:
+        return await self._file(subject).read(partial(documents_.count, subject=subject))
+
+    async def ping(self) -> None:
+        await asyncio.gather(
+            *(file.read(lambda connection: connection.execute("SELECT 1").fetchone()) for file in self._files)
+        )
+
+    def _file(self, subject: Subject) -> IndexFile:
+        return self._files[shard_of(subject, len(self._files))]
+
+    def _remove_surplus(self, directory: Path) -> None:
+        """A folder that was used with more files must not keep what is in the others."""
+        if directory.is_dir():
+            for number, _, path in index_files(directory):
+                if number >= len(self._files):
+                    remove_file(path)
+
+
+def _check(query: IndexQuery) -> None:
+    """Refuse a search that would cross tenants or range over a whole one. Raises InvalidInput."""
+    if not query.tenant:
+        raise InvalidInput("a search needs a tenant", field="tenant")
+    if query.subject is None and not query.labels:
+        raise InvalidInput("a search needs a subject or a label", field="subject")
+    if query.subject is not None and query.subject.tenant != query.tenant:
+        raise InvalidInput("the subject is another tenant's", field="subject")
