@@ -1,0 +1,340 @@
+"""What the writer thread does: each function runs inside one savepoint of one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from cluster.model import Change, ChangeEntry, Changes, Claim, Head, Memory, Message, Millis, Run
+from cluster.wide_store import codec
+from cluster.wide_store.port import (
+    MAX_COMMIT_BYTES,
+    MAX_COMMIT_ROWS,
+    CommitTooLarge,
+    StaleRevision,
+    StoreInfo,
+)
+from cluster.wide_store.sqlite_database import rows, statements
+from memgrid.errors import InvalidInput
+from memgrid.subject import Subject
+
+PURGE_ROWS = 2000
+"""Rows of an erased generation that one transaction removes: some ten milliseconds."""
+EXPIRED_CLAIMS_DROPPED = 16
+
+_BY_ROWID = ("messages", "changes", "runs", "claims", "vectors")
+_BY_KEY = {
+    "pending": "id",
+    "message_marks": "mark, id",
+    "memories": "id",
+    "scopes": "memory_id",
+    "touches": "memory_id, revision",
+    "run_inputs": "message_id, run_id",
+}
+
+
+class Place(NamedTuple):
+    """A subject and the shard it hashes to."""
+
+    subject: Subject
+    shard: int
+
+
+class _HeadRow(NamedTuple):
+    subject: int
+    revision: int
+    generation: int
+    settings: bytes
+    listed: int
+    active_hour: int
+
+    def head(self) -> Head:
+        return Head(
+            revision=self.revision, generation=self.generation, settings=codec.decode_dict(self.settings)
+        )
+
+    def where(self, **more: Any) -> dict[str, Any]:
+        """The parameters that every row of the subject's current generation is found by."""
+        return {"subject": self.subject, "generation": self.generation, **more}
+
+
+def _head_row(connection: sqlite3.Connection, place: Place) -> _HeadRow:
+    """The subject's head; created, at revision 0 and not listed, when there is none."""
+    sql = statements()
+    key = {"key": place.subject.key}
+    found = rows(connection, sql["head_row"], key)
+    if not found:
+        connection.execute(
+            sql["create_head"],
+            {**key, "tenant": place.subject.tenant, "shard": place.shard, "settings": codec.encode({})},
+        )
+        found = rows(connection, sql["head_row"], key)
+    return _HeadRow(*found[0])
+
+
+# --- messages, claims, vectors ------------------------------------------------------------------
+
+
+def append(
+    connection: sqlite3.Connection,
+    place: Place,
+    generation: int,
+    messages: Sequence[tuple[Message, bytes]],
+    hour: int,
+) -> bool:
+    sql = statements()
+    head = _head_row(connection, place)
+    if head.generation != generation:
+        return False
+    if not head.listed or head.active_hour < hour:
+        connection.execute(sql["list_head"], {"subject": head.subject, "hour": hour})
+    for message, body in messages:
+        row = head.where(id=message.id, session=message.session, event_time=message.event_time, body=body)
+        if connection.execute(sql["append_message"], row).rowcount:
+            connection.execute(sql["add_pending"], row)
+            _add_marks(connection, head, message.id, message.marks)
+    return True
+
+
+def claim(
+    connection: sqlite3.Connection, place: Place, generation: int, claims: Sequence[Claim], now: Millis
+) -> list[Claim]:
+    sql = statements()
+    connection.execute(sql["drop_expired_claims"], {"now": now, "limit": EXPIRED_CLAIMS_DROPPED})
+    head = _head_row(connection, place)
+    answer: list[Claim] = []
+    for given in claims:
+        row = head.where(kind=given.kind, claim_key=given.key)
+        stored = rows(connection, sql["claim"], row)
+        if stored and (stored[0][0] is None or stored[0][0] > now):
+            answer.append(codec.decode_claim(stored[0][1]))
+            continue
+        answer.append(given)
+        if head.generation == generation:  # else the append that follows is refused: nothing to keep
+            connection.execute(
+                sql["put_claim"], {**row, "expires_at": given.expires_at, "body": codec.encode(given)}
+            )
+    return answer
+
+
+def put_vectors(
+    connection: sqlite3.Connection,
+    place: Place,
+    generation: int,
+    kind: Literal["memory", "message"],
+    vectors: Sequence[dict[str, Any]],
+) -> None:
+    head = _head_row(connection, place)
+    if head.generation != generation:
+        return
+    statement = statements()["put_memory_vector" if kind == "memory" else "put_message_vector"]
+    connection.executemany(statement, [head.where(**vector) for vector in vectors])
+
+
+# --- commit -------------------------------------------------------------------------------------
+
+
+class PreparedCommit(NamedTuple):
+    """A commit checked and encoded before it is queued, so that its transaction is short."""
+
+    expected: Head
+    changes: Changes
+    memories: Sequence[tuple[Memory, bytes]]
+    runs: Sequence[tuple[Run, bytes]]
+    change: bytes
+    size: int
+
+
+def prepare_commit(head: Head, changes: Changes) -> PreparedCommit:
+    """Raises CommitTooLarge, and InvalidInput for an erase that is given anything else."""
+    if changes.erase and (changes.rows or changes.entries or changes.settings is not None):
+        raise InvalidInput("an erase takes no other changes with it")
+    if changes.rows > MAX_COMMIT_ROWS:
+        raise CommitTooLarge(f"a commit of {changes.rows} rows; at most {MAX_COMMIT_ROWS} are allowed")
+    revision = head.revision + 1
+    memories = [
+        (memory, codec.encode(msgspec.structs.replace(memory, revision=revision))) for memory in changes.put
+    ]
+    runs = [(run, codec.encode(run)) for run in changes.runs]
+    change = codec.encode(
+        Change(
+            revision=revision,
+            commit_id=changes.commit_id,
+            at=changes.at,
+            actor=changes.actor,
+            run_id=changes.run_id,
+            entries=tuple(
+                _without_texts(entry, reason=entry.reason) if entry.memory_id in changes.delete else entry
+                for entry in changes.entries
+            ),
+            input_ids=tuple(dict.fromkeys(id for run in changes.runs for id in run.input_ids)),
+            deleted_messages=changes.delete_messages,
+            marked_messages=tuple(changes.mark_messages),
+        )
+    )
+    plain = codec.encode((dict(changes.mark_messages), changes.delete_messages, changes.settings))
+    blobs = [change, plain, *(body for _, body in memories), *(body for _, body in runs)]
+    size = sum(map(len, blobs))
+    if size > MAX_COMMIT_BYTES:
+        raise CommitTooLarge(f"a commit of {size} bytes; at most {MAX_COMMIT_BYTES} are allowed")
+    return PreparedCommit(head, changes, memories, runs, change, size)
+
+
+def _without_texts(entry: ChangeEntry, *, reason: str | None) -> ChangeEntry:
+    return msgspec.structs.replace(entry, old_text=None, new_text=None, reason=reason)
+
+
+def commit(connection: sqlite3.Connection, place: Place, prepared: PreparedCommit) -> Head:
+    sql = statements()
+    head = _head_row(connection, place)
+    changes = prepared.changes
+    landed = rows(connection, sql["landed"], head.where(commit_id=changes.commit_id))
+    if landed:
+        return msgspec.structs.replace(head.head(), revision=landed[0][0])
+    expected = prepared.expected
+    if (head.revision, head.generation) != (expected.revision, expected.generation):
+        raise StaleRevision(head.head())
+    moved = head._replace(revision=head.revision + 1)
+    if changes.erase:
+        moved = moved._replace(generation=head.generation + 1, settings=codec.encode({}))
+        connection.execute(sql["erase_head"], moved._asdict())
+        connection.execute(sql["dig_grave"], head.where())
+        purge(connection)
+    else:
+        if changes.settings is not None:
+            moved = moved._replace(settings=codec.encode(changes.settings))
+        connection.execute(sql["move_head"], moved._asdict())
+        for memory, body in prepared.memories:
+            _put_memory(connection, head, place.subject.tenant, memory, body)
+        for memory_id in changes.delete:
+            _forget_memory(connection, head, memory_id)
+        for run, body in prepared.runs:
+            _put_run(connection, head, run, body)
+        _mark_messages(connection, head, changes.mark_messages)
+        for message_id in changes.delete_messages:
+            _forget_message(connection, head, message_id)
+    connection.execute(
+        sql["add_change"],
+        moved.where(revision=moved.revision, commit_id=changes.commit_id, body=prepared.change),
+    )
+    for entry in changes.entries:
+        connection.execute(sql["add_touch"], moved.where(memory_id=entry.memory_id, revision=moved.revision))
+    return moved.head()
+
+
+def _put_memory(
+    connection: sqlite3.Connection, head: _HeadRow, tenant: str, memory: Memory, body: bytes
+) -> None:
+    sql = statements()
+    connection.execute(sql["put_memory"], head.where(id=memory.id, body=body))
+    row = head.where(memory_id=memory.id)
+    connection.execute(sql["remove_scopes"], row)
+    connection.executemany(
+        sql["add_scope"],
+        [
+            {**row, "tenant": tenant, "label": label, "label_id": label_id}
+            for label, label_id in memory.labels.items()
+        ],
+    )
+
+
+def _forget_memory(connection: sqlite3.Connection, head: _HeadRow, memory_id: str) -> None:
+    sql = statements()
+    connection.execute(sql["forget_memory"], head.where(id=memory_id))
+    connection.execute(sql["remove_vectors"], head.where(kind="memory", id=memory_id))
+    row = head.where(memory_id=memory_id)
+    connection.execute(sql["remove_scopes"], row)
+    for change_row, stored in rows(connection, sql["touching_changes"], row):
+        change = codec.decode_change(stored)
+        scrubbed = tuple(
+            _without_texts(entry, reason=None) if entry.memory_id == memory_id else entry
+            for entry in change.entries
+        )
+        body = codec.encode(msgspec.structs.replace(change, entries=scrubbed))
+        connection.execute(sql["update_change"], {"row": change_row, "body": body})
+
+
+def _put_run(connection: sqlite3.Connection, head: _HeadRow, run: Run, body: bytes) -> None:
+    sql = statements()
+    replaced = rows(connection, sql["run_row"], head.where(id=run.id))
+    dropped = set(codec.decode_run(replaced[0][0]).input_ids) - set(run.input_ids) if replaced else set[str]()
+    connection.execute(sql["put_run"], head.where(id=run.id, status=run.status, body=body))
+    for message_id in run.input_ids:
+        connection.execute(sql["add_run_input"], head.where(message_id=message_id, run_id=run.id))
+        connection.execute(sql["settle_pending"], head.where(id=message_id))
+    for message_id in dropped:
+        connection.execute(sql["remove_run_input"], head.where(message_id=message_id, run_id=run.id))
+        if rows(connection, sql["live_message"], head.where(id=message_id)):
+            connection.execute(sql["add_pending"], head.where(id=message_id))
+
+
+def _mark_messages(
+    connection: sqlite3.Connection, head: _HeadRow, marked: Mapping[str, tuple[str, ...]]
+) -> None:
+    sql = statements()
+    for message_id, marks in marked.items():
+        found = rows(connection, sql["live_message"], head.where(id=message_id))
+        if not found:
+            continue
+        message = codec.decode_message(found[0][0])
+        _remove_marks(connection, head, message)
+        body = codec.encode(msgspec.structs.replace(message, marks=marks))
+        connection.execute(sql["update_message"], head.where(id=message_id, body=body))
+        _add_marks(connection, head, message_id, marks)
+
+
+def _forget_message(connection: sqlite3.Connection, head: _HeadRow, message_id: str) -> None:
+    sql = statements()
+    found = rows(connection, sql["live_message"], head.where(id=message_id))
+    if found:
+        _remove_marks(connection, head, codec.decode_message(found[0][0]))
+    connection.execute(sql["forget_message"], head.where(id=message_id))
+    connection.execute(sql["settle_pending"], head.where(id=message_id))
+    connection.execute(sql["remove_vectors"], head.where(kind="message", id=message_id))
+
+
+def _add_marks(connection: sqlite3.Connection, head: _HeadRow, message_id: str, marks: Sequence[str]) -> None:
+    for mark in marks:
+        connection.execute(statements()["add_mark"], head.where(id=message_id, mark=mark))
+
+
+def _remove_marks(connection: sqlite3.Connection, head: _HeadRow, message: Message) -> None:
+    for mark in message.marks:
+        connection.execute(statements()["remove_mark"], head.where(id=message.id, mark=mark))
+
+
+def purge(connection: sqlite3.Connection, limit: int = PURGE_ROWS) -> bool:
+    """Remove up to `limit` rows of an erased generation. False when nothing is left to remove."""
+    sql = statements()
+    graves = rows(connection, sql["graves"], {})
+    if not graves:
+        return False
+    grave = {"subject": graves[0][0], "generation": graves[0][1]}
+    deletes = [sql["purge"].format(table=table) for table in _BY_ROWID]
+    deletes += [sql["purge_keyed"].format(table=table, key=key) for table, key in _BY_KEY.items()]
+    for delete in deletes:
+        limit -= connection.execute(delete, {**grave, "limit": limit}).rowcount
+        if limit <= 0:
+            return True
+    connection.execute(sql["close_grave"], grave)
+    return bool(rows(connection, sql["graves"], {}))
+
+
+# --- meta rows ----------------------------------------------------------------------------------
+
+
+def set_embedding_model(connection: sqlite3.Connection, model: str, dimension: int) -> StoreInfo:
+    sql = statements()
+    info = codec.decode_info(rows(connection, sql["info"], {})[0][1])
+    if info.embedding_model is None:
+        info = msgspec.structs.replace(info, embedding_model=model, embedding_dimension=dimension)
+        connection.execute(sql["update_info"], {"body": codec.encode(info)})
+    return info
+
+
+def run(connection: sqlite3.Connection, statement: str, parameters: Mapping[str, Any]) -> None:
+    """One named statement."""
+    connection.execute(statements()[statement], parameters)
