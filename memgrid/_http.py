@@ -94,8 +94,13 @@ def goes_through_proxy(url: str) -> bool:
 
 
 def keyed(request: BaseModel) -> BaseModel:
-    """The same request with an idempotency key where an add has none, so that it can be sent again."""
+    """The same request, an add with an idempotency key, so that it can be sent again.
+
+    Messages that all have an id of their own need none: the id does the same for good.
+    """
     if isinstance(request, AddRequest) and request.idempotency_key is None:
+        if all(message.id is not None for message in request.messages):
+            return request
         return request.model_copy(update={"idempotency_key": str(uuid.uuid4())})
     if isinstance(request, BatchAddRequest):
         return request.model_copy(update={"items": [keyed(item) for item in request.items]})

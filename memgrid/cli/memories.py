@@ -1,0 +1,354 @@
+"""Commands on memories: add, search, context, profile, list, get, history, delete, erase."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Session, Url, User, Yes, connect, whose
+from memgrid.cli.output import moment, one_line, plain, print_json, print_table, say
+from memgrid.errors import InvalidInput
+from memgrid.models import AddResult, MemoryKind, MemoryOut, ResultType, Strategy
+
+app = typer.Typer()
+
+_SIGNS = {"ADD": "+", "UPDATE": "~", "SUPERSEDE": "↻", "DELETE": "-", "EXPIRE": "-"}
+Question = Annotated[str, typer.Argument(help="What to look for.", show_default=False)]
+MemoryId = Annotated[str, typer.Argument(help="The memory's id.", show_default=False)]
+
+
+@app.command()
+def add(
+    text: Annotated[str, typer.Argument(help="What was said; - reads it from stdin.", show_default=False)],
+    user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
+    session: Session = None,
+    role: Annotated[str, typer.Option(help="Who said it: user, assistant, …")] = "user",
+    name: Annotated[str | None, typer.Option(help="The speaker, where a role has several.")] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Metadata; may be repeated.")
+    ] = None,
+    infer: Annotated[
+        bool, typer.Option("--infer/--no-infer", help="Distil memories, or keep the text as a note.")
+    ] = True,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the memories, and show them.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Keep a message, and let memgrid distil memories from it.
+
+    \b
+    memgrid add "我叫张三，我喜欢打羽毛球" --user zhangsan --wait
+    git log -1 --format=%B | memgrid add - --user me --session work
+    """
+    ids = whose(user, agent, app_id, run)
+    said = sys.stdin.read() if text == "-" else text
+    if not said.strip():
+        raise typer.BadParameter("there is no text")
+    message = {"role": role, "content": said} | ({"name": name} if name else {})
+    with connect(url, api_key) as client:
+        result = client.add(
+            message, session_id=session, metadata=_metadata(meta), infer=infer, wait=wait, **ids
+        )
+    if json:
+        print_json(result)
+    else:
+        _say_added(result, wait=wait)
+
+
+def _metadata(pairs: list[str] | None) -> dict[str, Any] | None:
+    if not pairs:
+        return None
+    split = [pair.partition("=") for pair in pairs]
+    for key, equals, _ in split:
+        if not key or not equals:
+            raise typer.BadParameter("metadata is written KEY=VALUE", param_hint="--meta")
+    return {key: value for key, _, value in split}
+
+
+def _say_added(result: AddResult, *, wait: bool) -> None:
+    if result.duplicates:
+        say("it was there already", "dim")
+    for change in result.results:
+        say(f"{_SIGNS[change.event]} {one_line(change.memory or change.old_memory or '')}", "green")
+    if result.status == "parked":
+        say("kept, but the extraction failed and is parked: see the runs of this subject", "red")
+    elif not result.results:
+        say("kept; nothing to remember in it" if wait else f"kept (job {result.job_id})", "dim")
+
+
+@app.command()
+def search(
+    query: Question,
+    user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
+    session: Session = None,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, help="How many.")] = 10,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score.")] = 0.0,
+    strategy: Annotated[Strategy, typer.Option(help="How to look.")] = "hybrid",
+    only: Annotated[
+        ResultType | None, typer.Option("--only", help="Memories or messages. [default: both]")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Find what fits a question, best first.
+
+    \b
+    memgrid search "他喜欢什么运动？" --user zhangsan
+    memgrid search "allergies" --user lilei --only memory -k 3 --explain
+    """
+    ids = whose(user, agent, app_id, run)
+    with connect(url, api_key) as client:
+        found = client.search(
+            query,
+            session_id=session,
+            top_k=top_k,
+            threshold=threshold,
+            strategy=strategy,
+            types=[only] if only else None,
+            explain=explain,
+            **ids,
+        )
+    if json:
+        print_json(found)
+        return
+    rows = [
+        [
+            f"{hit.score:.3f}",
+            hit.type,
+            moment(hit.event_time or hit.created_at),
+            hit.content,
+            *([_parts(hit.explain)] if explain else []),
+        ]
+        for hit in found.results
+    ]
+    columns = ["score", "what", "when", "text", *(["made of"] if explain else [])]
+    print_table(columns, rows, empty="nothing found")
+    if found.degraded:
+        typer.echo(f"without: {', '.join(found.degraded)}", err=True)
+
+
+def _parts(explain: dict[str, float] | None) -> str:
+    return " ".join(f"{name}={value:.3f}" for name, value in (explain or {}).items())
+
+
+@app.command()
+def context(
+    message: Annotated[str, typer.Argument(help="What the next turn is about.")] = "",
+    user: User = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Room for the block.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many memories.")] = 3,
+    language: Annotated[Literal["zh", "en"] | None, typer.Option(help="Of the block's own words.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """The block of text to put into a prompt before answering MESSAGE.
+
+    \b
+    memgrid context "周末有什么活动推荐？" --user zhangsan
+    """
+    with connect(url, api_key) as client:
+        block = client.context(_user(user), message, max_tokens=max_tokens, limit=limit, language=language)
+    if json:
+        print_json(block)
+    else:
+        say(block.context)
+
+
+@app.command()
+def profile(
+    user: User = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Who a user is, from memories and messages.
+
+    \b
+    memgrid profile --user zhangsan
+    """
+    with connect(url, api_key) as client:
+        known = client.profile(_user(user))
+    if json:
+        print_json(known)
+        return
+    say(known.profile_summary, "bold")
+    if known.key_interests:
+        say("interests: " + ", ".join(known.key_interests))
+    say(f"memories: {known.total_memories}")
+    rows = [
+        [topic, subtopic, entry.content]
+        for topic, subtopics in known.topics.items()
+        for subtopic, entries in subtopics.items()
+        for entry in entries
+    ]
+    if rows:
+        print_table(["topic", "subtopic", "text"], rows, empty="")
+
+
+def _user(user: str | None) -> str:
+    if user is None:
+        raise typer.BadParameter("whose? Give --user")
+    return user
+
+
+@app.command("list")
+def list_memories(
+    user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
+    kind: Annotated[MemoryKind | None, typer.Option("--kind", help="Only these.")] = None,
+    everything: Annotated[bool, typer.Option("--all-versions", help="Superseded memories too.")] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many. [default: all]", show_default=False)
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """All memories of a subject, newest first.
+
+    \b
+    memgrid list --user zhangsan --kind profile
+    memgrid list --user zhangsan --json | jq -r '.[].memory'
+    """
+    ids = whose(user, agent, app_id, run)
+    memories: list[MemoryOut] = []
+    with connect(url, api_key) as client:
+        for memory in client.list(kinds=[kind] if kind else None, latest_only=not everything, **ids):
+            memories.append(memory)
+            if len(memories) == limit:
+                break
+    if json:
+        print_json(memories)
+        return
+    rows = [[m.id, m.kind, m.profile_type or m.topic or "", moment(m.updated_at), m.memory] for m in memories]
+    print_table(["id", "kind", "about", "updated", "text"], rows, empty="no memories")
+
+
+@app.command()
+def get(memory_id: MemoryId, url: Url = None, api_key: ApiKey = None, json: Json = False) -> None:
+    """One memory, with all that is known about it."""
+    with connect(url, api_key) as client:
+        memory = client.get(memory_id)
+    if json:
+        print_json(memory)
+        return
+    say(memory.memory, "bold")
+    for field, value in memory.model_dump(mode="json", exclude={"memory"}, exclude_defaults=True).items():
+        say(f"{field}: {value if isinstance(value, str) else plain(str(value))}")
+
+
+@app.command()
+def history(memory_id: MemoryId, url: Url = None, api_key: ApiKey = None, json: Json = False) -> None:
+    """Every change of one memory, oldest first."""
+    with connect(url, api_key) as client:
+        changes = client.history(memory_id)
+    if json:
+        print_json(changes)
+        return
+    rows = [
+        [moment(c.at), c.event, c.actor, c.old_memory or "", c.new_memory or "", c.reason or ""]
+        for c in changes
+    ]
+    print_table(["when", "what", "by", "before", "after", "why"], rows, empty="no changes")
+
+
+@app.command()
+def delete(
+    memory_ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of memories.", metavar="[ID]...", show_default=False)
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All memories of --user (…); the messages stay.")
+    ] = False,
+    user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
+    yes: Yes = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Forget memories: by id, or all of a subject.
+
+    \b
+    memgrid delete 0193a1c2-…
+    memgrid delete --all --user zhangsan
+    """
+    if everything == bool(memory_ids):
+        raise typer.BadParameter("give ids, or --all with --user")
+    with connect(url, api_key) as client:
+        if everything:
+            ids = whose(user, agent, app_id, run)
+            _confirm(yes, "Forget all memories of " + ", ".join(str(v) for v in ids.values() if v) + "?")
+            count = client.delete_all(**ids)
+        else:
+            for memory_id in memory_ids or ():
+                client.delete(memory_id)
+            count = len(memory_ids or ())
+    if json:
+        print_json({"count": count})
+    else:
+        say(f"forgotten: {count}")
+
+
+@app.command()
+def erase(
+    user: User = None,
+    yes: Yes = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Forget everything of a user, for good: messages, memories, profile, runs."""
+    user_id = _user(user)
+    _confirm(yes, f"Forget everything of {user_id}, for good?")
+    with connect(url, api_key) as client:
+        erased = client.erase_user(user_id)
+    if json:
+        print_json(erased)
+    else:
+        say(f"erased: {erased.memories} memories, {erased.messages} messages")
+
+
+def _confirm(yes: bool, question: str) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInput("nobody is there to confirm it", remedy="say --yes")
+    typer.confirm(question, abort=True, err=True)
+
+
+@app.command()
+def health(url: Url = None, api_key: ApiKey = None, json: Json = False) -> None:
+    """Whether the server and each of its components is well; exit code 1 when it is not."""
+    with connect(url, api_key) as client:
+        state = client.health()
+        address = client.base_url
+    if json:
+        print_json(state)
+    else:
+        say(f"{address}: {state.overall}", "green" if state.overall == "healthy" else "red")
+        rows = [
+            [name, component.status, f"{component.latency:.1f} ms", component.error or ""]
+            for name, component in state.components.items()
+        ]
+        print_table(["component", "status", "latency", "error"], rows, empty="no components")
+    if state.overall == "unhealthy":
+        raise typer.Exit(1)
