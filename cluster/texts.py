@@ -1,0 +1,43 @@
+"""Every text that memgrid itself says to a user of the HTTP API, in both languages, in one table."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Language = Literal["zh", "en"]
+
+TextKey = Literal[
+    "memory_added",
+    "memories_header",
+    "no_memories",
+    "profile_header",
+    "relevant_header",
+    "recent_header",
+    "new_user",
+    "add_failed",
+    "search_failed",
+    "profile_failed",
+    "cleanup_failed",
+    "service_unavailable",
+]
+
+_TEXTS: Final[dict[TextKey, tuple[str, str]]] = {
+    "memory_added": ("记忆添加成功", "Memory added"),
+    "memories_header": ("用户相关记忆:", "Relevant memories of the user:"),
+    "no_memories": ("暂无相关历史记忆", "No relevant memories yet"),
+    "profile_header": ("用户画像:", "Profile of the user:"),
+    "relevant_header": ("相关记忆与消息:", "Relevant memories and messages:"),
+    "recent_header": ("最近的对话:", "Latest conversation:"),
+    "new_user": ("新用户，暂无足够数据生成画像", "New user: not enough data for a profile yet"),
+    "add_failed": ("记忆添加失败", "Adding the memory failed"),
+    "search_failed": ("记忆检索失败", "Searching the memories failed"),
+    "profile_failed": ("用户画像生成失败", "Generating the user profile failed"),
+    "cleanup_failed": ("记忆清理失败", "Cleaning up the memories failed"),
+    "service_unavailable": ("服务不可用", "Service unavailable"),
+}
+
+
+def text(key: TextKey, language: Language) -> str:
+    """The text in Chinese or English."""
+    chinese, english = _TEXTS[key]
+    return chinese if language == "zh" else english
