@@ -46,7 +46,7 @@ Json = Annotated[
 ]
 User = Annotated[
     str | None,
-    typer.Option("--user", "-u", envvar="MEMGRID_USER", help="User id.", rich_help_panel=_WHOSE),
+    typer.Option("--user", "-u", help="User id.", rich_help_panel=_WHOSE),
 ]
 Agent = Annotated[str | None, typer.Option("--agent", help="Agent id.", rich_help_panel=_WHOSE)]
 App = Annotated[str | None, typer.Option("--app", help="Application id.", rich_help_panel=_WHOSE)]
