@@ -36,6 +36,8 @@ class _Line(NamedTuple):
     id: str
     is_memory: bool
     body: str
+    prefix: int = 0
+    """Characters at the beginning that say nothing by themselves: the date."""
 
 
 def build_context(
@@ -90,24 +92,30 @@ def _plain_lines(memories: Iterable[Memory], messages: Iterable[Message]) -> lis
 
 
 def _lines(
-    memories: Sequence[Memory],
-    messages: Sequence[Message],
+    memories: Iterable[Memory],
+    messages: Iterable[Message],
     profile: Iterable[Memory],
     buffered: Iterable[Message],
 ) -> list[_Line]:
     lines = [
         *(
-            _Line("relevant_header", m.id, True, _dated(m.event_time or m.created_at, m.text))
+            _dated(
+                "relevant_header", m.id, True, m.created_at if m.event_time is None else m.event_time, m.text
+            )
             for m in memories
             if m.text.strip()
         ),
-        *(_Line("relevant_header", m.id, False, _said(m, dated=True)) for m in messages if m.content.strip()),
+        *(
+            _dated("relevant_header", m.id, False, m.event_time, _said(m))
+            for m in messages
+            if m.content.strip()
+        ),
         *(
             _Line("profile_header", m.id, True, _one_line(m.text))
             for m in sorted(profile, key=lambda m: (m.updated_at, m.id), reverse=True)
         ),
         *(
-            _Line("recent_header", m.id, False, _said(m, dated=False))
+            _Line("recent_header", m.id, False, _one_line(_said(m)))
             for m in sorted(buffered, key=lambda m: (m.event_time, m.id), reverse=True)
             if m.content.strip()
         ),
@@ -133,13 +141,13 @@ def _one_line(body: str) -> str:
     return " ".join(body.split())
 
 
-def _dated(at: Millis, body: str) -> str:
-    return f"[{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}] {_one_line(body)}"
+def _dated(section: Section, unit_id: str, is_memory: bool, at: Millis, body: str) -> _Line:
+    date = f"[{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}] "
+    return _Line(section, unit_id, is_memory, date + _one_line(body), len(date))
 
 
-def _said(message: Message, *, dated: bool) -> str:
-    body = f"{message.name or message.role}: {message.content}"
-    return _dated(message.event_time, body) if dated else _one_line(body)
+def _said(message: Message) -> str:
+    return f"{message.name or message.role}: {message.content}"
 
 
 # --- layout -----------------------------------------------------------------------------------
@@ -206,7 +214,7 @@ def _fill(
 
 
 def _cut(line: _Line, fits: Callable[[_Line], bool]) -> _Line | None:
-    """The longest beginning that fits with an ellipsis; None when not one character does."""
+    """The longest beginning that fits with an ellipsis; None when it would say nothing."""
     low, high = 0, len(line.body)
     while low < high:
         middle = (low + high + 1) // 2
@@ -215,7 +223,7 @@ def _cut(line: _Line, fits: Callable[[_Line], bool]) -> _Line | None:
         else:
             high = middle - 1
     end = _boundary(line.body, low)
-    while end > 0:
+    while end > line.prefix:
         shortened = line._replace(body=line.body[:end].rstrip() + "…")
         if fits(shortened):
             return shortened
