@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from memgrid._requests import SubjectRef
 from memgrid.errors import InvalidInput
@@ -75,10 +75,12 @@ def http_call(operation: str, request: BaseModel, subject: SubjectRef | None) ->
     """The HTTP request that asks for `operation`. Raises InvalidInput when it has no JSON form."""
     route = ROUTES[operation]
     try:
-        fields: dict[str, Any] = request.model_dump(mode="json", exclude_unset=True)
+        # "constants" keeps NaN as it is, so that it is refused below and not sent as null.
+        given = request.model_dump(exclude_unset=True)
+        fields: dict[str, Any] = to_jsonable_python(given, inf_nan_mode="constants")
     except PydanticSerializationError as error:
         raise InvalidInput(
-            f"the request cannot be written as JSON: {error}", remedy="send text that is valid Unicode"
+            f"the request cannot be written as JSON: {error}", remedy="send finite numbers and valid Unicode"
         ) from error
     path = route.root + route.path
     if "{id}" in path:
@@ -102,7 +104,7 @@ def _json(value: object) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except ValueError as error:  # NaN, or a lone surrogate
         raise InvalidInput(
-            f"the request cannot be written as JSON: {error}", remedy="send text that is valid Unicode"
+            f"the request cannot be written as JSON: {error}", remedy="send finite numbers and valid Unicode"
         ) from error
 
 
