@@ -13,7 +13,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 class Column(Generic[Scalar]):
     """An append-only array with room to spare (half its length, so appends cost constant time)."""
 
-    def __init__(self, dtype: type[Scalar]) -> None:
+    def __init__(self, dtype: type[Scalar] | np.dtype[Scalar]) -> None:
         self._array: NDArray[Scalar] = np.zeros(0, dtype)
         self._length = 0
 
@@ -28,11 +28,6 @@ class Column(Generic[Scalar]):
     @property
     def nbytes(self) -> int:
         return self._array.nbytes
-
-    def append(self, value: Scalar | float | bool) -> None:
-        self._reserve(1)
-        self._array[self._length] = value
-        self._length += 1
 
     def extend(self, values: NDArray[Scalar]) -> None:
         self._reserve(len(values))

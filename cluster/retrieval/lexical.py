@@ -6,8 +6,10 @@ unsorted tail of what was added since the base was built. A posting takes 6 byte
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +19,17 @@ from cluster.retrieval.columns import Column
 
 _MIN_TAIL = 4096
 _MAX_TF = 0xFFFF
+
+
+class LexicalScores(NamedTuple):
+    """What a query scores."""
+
+    documents: NDArray[np.float32]
+    """By ordinal; 0 where nothing matches."""
+    bound: float
+    """What no document can exceed: all terms in it, endlessly often."""
+    groups: NDArray[np.float32] | None
+    """By group, when groups were given."""
 
 
 class LexicalIndex:
@@ -96,31 +109,36 @@ class LexicalIndex:
         self._live.replace(self._live.values[keep])
         self._group(terms[kept], ordinals[kept].astype(np.uint32), self._tfs[kept])
 
-    def scores(self, query: Sequence[str]) -> tuple[NDArray[np.float32], float]:
-        """The score of every ordinal (0 where nothing matches), and the best score any text could reach.
+    def scores(self, query: Sequence[str], groups: NDArray[np.int32] | None = None) -> LexicalScores:
+        """Score everything for the terms of `query`; a term counts as often as it is there.
 
-        A term counts as often as it is in `query`.
+        `groups` numbers the group (the session) of each ordinal, negative for none; each group is
+        then scored too, as if it were one document.
         """
-        out = np.zeros(len(self), np.float32)
-        best = 0.0
-        if self._live_count == 0:
-            return out, best
-        average = max(1.0, self._live_length / self._live_count)
-        norms = self._lengths.values * np.float32(self._k1 * self._b / average)
-        norms += np.float32(self._k1 * (1.0 - self._b))
+        count = len(self)
+        out = np.zeros(count, np.float32)
+        bound = 0.0
+        sessions = None if groups is None else _Groups(groups, self._lengths.values, self._live.values)
+        average = max(1.0, self._live_length / max(1, self._live_count))
+        norms = self._norms(self._lengths.values.astype(np.float32), average)
         for term, times in Counter(query).items():
             ordinals, tfs = self._postings(crc32(term.encode()))
-            df = len(ordinals)
-            idf = np.log1p((self._live_count - df + 0.5) / (df + 0.5))
-            weight = np.float32(times * idf * (self._k1 + 1.0))
-            best += float(weight)
-            if df:
-                norms_here = norms[ordinals]
-                norms_here += tfs
-                tfs *= weight
-                tfs /= norms_here
-                out[ordinals] += tfs
-        return out, best
+            weight = self._weight(times, self._live_count, len(ordinals))
+            bound += weight
+            if not len(ordinals):
+                continue
+            out[ordinals] += weight * tfs / (tfs + norms[ordinals])
+            if sessions is not None:
+                sums = sessions.sums(ordinals, tfs)
+                weight = self._weight(times, sessions.count, int(np.count_nonzero(sums)))
+                sessions.scores += weight * sums / (sums + self._norms(sessions.lengths, sessions.average))
+        return LexicalScores(out, bound, None if sessions is None else sessions.scores)
+
+    def _norms(self, lengths: NDArray[np.float32], average: float) -> NDArray[np.float32]:
+        return np.float32(self._k1 * (1.0 - self._b)) + lengths * np.float32(self._k1 * self._b / average)
+
+    def _weight(self, times: int, documents: int, df: int) -> float:
+        return times * (self._k1 + 1.0) * math.log1p((documents - df + 0.5) / (df + 0.5))
 
     def _postings(self, term: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """The live documents with `term`, each once, and how often they have it."""
@@ -160,3 +178,23 @@ class LexicalIndex:
         self._starts = np.append(starts, len(terms)).astype(np.uint32)
         self._ordinals = ordinals[order]
         self._tfs = tfs[order]
+
+
+class _Groups:
+    """Documents taken together: lengths, and the sums that score them."""
+
+    def __init__(
+        self, groups: NDArray[np.int32], lengths: NDArray[np.uint32], live: NDArray[np.bool_]
+    ) -> None:
+        self._group_of = groups + 1  # the first slot takes those in no group
+        self._slots = int(self._group_of.max(initial=0)) + 1
+        totals = np.bincount(self._group_of, lengths * live, self._slots)[1:]
+        self.lengths = totals.astype(np.float32)
+        self.count = int(np.count_nonzero(totals))
+        self.average = max(1.0, float(totals.sum()) / max(1, self.count))
+        self.scores = np.zeros(self._slots - 1, np.float32)
+
+    def sums(self, ordinals: NDArray[np.intp], tfs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How often each group has a term."""
+        sums = np.bincount(self._group_of[ordinals], tfs, self._slots)[1:]
+        return sums.astype(np.float32)

@@ -1,0 +1,342 @@
+"""What an owner keeps in memory of one subject, so that a search asks no store."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.analysis import search_terms
+from cluster.model import Memory, Message, Millis
+from cluster.retrieval.hot_vectors import HotVectors, Vector
+from cluster.retrieval.lexical import LexicalIndex
+from cluster.retrieval.ranking import (
+    Evidence,
+    Ranking,
+    Scores,
+    by_vector,
+    by_words,
+    closeness,
+    rank,
+    surroundings,
+)
+from cluster.retrieval.session_order import NONE, SessionOrder
+from cluster.retrieval.unit_text import embedding_text, index_tokens
+from cluster.retrieval.units import Mask, Unit, Units
+from memgrid.models import MemoryKind, ResultType, Strategy
+
+POOL = 200
+"""How many of the best by words, and how many of the best by vector, are ranked with all evidence."""
+
+_MIN_DEAD = 64
+
+
+class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search asks for besides its query."""
+
+    strategy: Strategy = "hybrid"
+    limit: int = 10
+    offset: int = 0
+    """Results to leave out at the top: those of earlier pages."""
+    threshold: float = 0.0
+    """The least score of a result (`Ranked.score`)."""
+    types: tuple[ResultType, ...] = ("memory", "message")
+    kinds: tuple[MemoryKind, ...] | None = None
+    """Only memories of these kinds; messages are of none."""
+    session: str | None = None
+    latest_only: bool = True
+    """False also finds memories that were superseded, or whose validity is over."""
+    predicate: Callable[[Memory | Message], bool] | None = None
+    labels: Mapping[str, str] = {}
+    """Labels a result must carry."""
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """One result."""
+
+    id: str
+    kind: ResultType
+    score: float
+    """0..1, comparable between queries; see `ranking`."""
+    parts: dict[str, float]
+    """The evidence behind the score, by name."""
+    sources: tuple[str, ...]
+    """Ids of the messages it comes from: a memory's sources, a message itself."""
+
+
+class HotSubject:
+    """Memories and messages of one subject, with their words and vectors. Not thread-safe."""
+
+    def __init__(self, dimension: int) -> None:
+        self._units = Units()
+        self._lexical = LexicalIndex()
+        self._vectors = HotVectors(dimension)
+        self._order = SessionOrder()
+
+    def __len__(self) -> int:
+        """Memories and messages held."""
+        return self._units.count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: exact for the arrays, estimated for Python objects. Cheap to ask."""
+        return self._units.nbytes + self._lexical.nbytes + self._vectors.nbytes + self._order.nbytes
+
+    # what is held
+
+    def memory(self, memory_id: str) -> Memory | None:
+        """The memory with this id."""
+        unit = self._unit(memory_id)
+        return unit if isinstance(unit, Memory) else None
+
+    def message(self, message_id: str) -> Message | None:
+        """The message with this id."""
+        unit = self._unit(message_id)
+        return unit if isinstance(unit, Message) else None
+
+    def memories(self) -> Iterator[Memory]:
+        """All memories, superseded and expired ones among them."""
+        return self._units.memories()
+
+    def messages(self) -> Iterator[Message]:
+        """All messages."""
+        return self._units.messages()
+
+    def needs_vector(self, unit_id: str) -> bool:
+        """Whether the unit is here, and has no vector yet."""
+        ordinal = self._units.ordinal(unit_id)
+        return ordinal is not None and not self._vectors.present[ordinal]
+
+    def missing_vectors(self) -> list[tuple[str, str]]:
+        """(id, text to embed) of every unit without a vector."""
+        missing = np.flatnonzero(self._units.live & ~self._vectors.present).tolist()
+        return [(self._units.id(at), embedding_text(self._units.get(at))) for at in missing]
+
+    # changing it
+
+    def put_memory(self, memory: Memory, vector: Vector | None) -> None:
+        """Add or replace a memory. Without `vector`, the one it has is kept if its text is unchanged."""
+        self._put(((memory, vector),))
+
+    def put_memories(self, memories: Iterable[tuple[Memory, Vector | None]]) -> None:
+        """`put_memory` for many, quicker."""
+        self._put(memories)
+
+    def put_message(self, message: Message, vector: Vector | None) -> None:
+        """Add or replace a message; as `put_memory`."""
+        self._put(((message, vector),))
+
+    def put_messages(self, messages: Iterable[tuple[Message, Vector | None]]) -> None:
+        """`put_message` for many, quicker."""
+        self._put(messages)
+
+    def replace_message(self, message: Message) -> None:
+        """Replace a message by one that differs in marks or metadata; its vector is kept."""
+        self._put(((message, None),))
+
+    def set_vector(self, unit_id: str, vector: Vector) -> None:
+        """Give a unit its vector; nothing happens when the unit is gone."""
+        ordinal = self._units.ordinal(unit_id)
+        if ordinal is not None:
+            self._vectors.set(ordinal, vector)
+
+    def remove(self, unit_id: str) -> None:
+        """Forget a unit; nothing happens when it is gone."""
+        ordinal = self._units.ordinal(unit_id)
+        if ordinal is None:
+            return
+        unit = self._units.get(ordinal)
+        if isinstance(unit, Message):
+            self._order.remove(ordinal, unit.session, unit.event_time, unit.id)
+        self._units.remove(ordinal)
+        self._lexical.remove(ordinal)
+        self._vectors.clear(ordinal)
+        dead = len(self._units) - self._units.count
+        if dead > _MIN_DEAD and dead * 4 > len(self._units):
+            keep = np.flatnonzero(self._units.live)
+            self._units.compact(keep)
+            self._lexical.compact(keep)
+            self._vectors.compact(keep)
+            self._order.compact(keep)
+
+    def _put(self, pairs: Iterable[tuple[Unit, Vector | None]]) -> None:
+        fresh: dict[str, tuple[Unit, Vector | None]] = {}
+        for unit, vector in pairs:
+            ordinal = self._units.ordinal(unit.id)
+            if ordinal is None:
+                fresh[unit.id] = (unit, vector)
+                continue
+            old = self._units.get(ordinal)
+            if _place(old) == _place(unit) and index_tokens(old) == index_tokens(unit):
+                self._units.replace(ordinal, unit)
+                if vector is not None:
+                    self._vectors.set(ordinal, vector)
+                continue
+            same = embedding_text(old) == embedding_text(unit)
+            kept = self._vectors.vector(ordinal) if vector is None and same else vector
+            self.remove(unit.id)
+            fresh[unit.id] = (unit, kept)
+        if fresh:
+            self._add([unit for unit, _ in fresh.values()], [vector for _, vector in fresh.values()])
+
+    def _add(self, units: Sequence[Unit], vectors: Sequence[Vector | None]) -> None:
+        first = self._units.add(units)
+        self._lexical.add_many([index_tokens(unit) for unit in units])
+        self._vectors.add(vectors)
+        self._order.extend(len(units))
+        for ordinal, unit in enumerate(units, start=first):
+            if isinstance(unit, Message):
+                self._order.place(ordinal, unit.session, unit.event_time, unit.id)
+
+    def _unit(self, unit_id: str) -> Unit | None:
+        ordinal = self._units.ordinal(unit_id)
+        return None if ordinal is None else self._units.get(ordinal)
+
+    # searching
+
+    def search(
+        self, spec: RankSpec, query_terms: Sequence[str], query_vector: Vector | None, now: Millis
+    ) -> list[Ranked]:
+        """The results of one page, best first, ties by time (newest first) and id.
+
+        `query_terms` come from `cluster.analysis.search_terms`. Without `query_vector` (the embedding
+        is down) every strategy goes by words. A message is left out when a memory above it rests on it.
+        """
+        allowed = self._units.allowed(
+            now,
+            types=spec.types,
+            kinds=spec.kinds,
+            session=spec.session,
+            labels=spec.labels,
+            latest_only=spec.latest_only,
+            predicate=spec.predicate,
+        )
+        wanted = spec.offset + spec.limit
+        if spec.strategy == "vector" and query_vector is not None:
+            candidates, cosines = self._vectors.search(query_vector, 2 * wanted + POOL, allowed)
+            return self._results(spec, candidates, by_vector(cosines))
+        if spec.strategy != "hybrid":
+            found = self._lexical.scores(query_terms)
+            candidates = np.flatnonzero((found.documents > 0) & allowed)
+            ranking = by_words(found.documents[candidates], found.bound)
+            return self._results(spec, candidates, ranking)
+        candidates, evidence = self._evidence(allowed, query_terms, query_vector, deep=wanted > POOL // 2)
+        if not len(candidates):
+            return []
+        return self._results(spec, candidates, rank(evidence))
+
+    def _evidence(
+        self, allowed: Mask, terms: Sequence[str], vector: Vector | None, *, deep: bool
+    ) -> tuple[NDArray[np.intp], Evidence]:
+        """The candidates, and what is known of them; `deep` adds all others after the pool."""
+        found = self._lexical.scores(terms, self._units.message_sessions)
+        bm25 = found.documents
+        before, after = self._order.before, self._order.after
+        context = surroundings(bm25, before, after)
+
+        matching = _best((bm25 + context) * allowed, POOL)
+        nearest = matching[:0] if vector is None else self._vectors.search(vector, POOL, allowed)[0]
+        pool = np.union1d(matching, nearest)
+        candidates = pool
+        if deep:
+            others = np.setdiff1d(np.flatnonzero(allowed), pool)
+            candidates = np.concatenate((pool, others))
+        place = self._places(candidates)
+        before, after = before[place].astype(np.intp), after[place].astype(np.intp)
+        cosines = None if vector is None else self._cosines(vector, np.stack((candidates, before, after)))
+        return candidates, Evidence(
+            pool=len(pool),
+            bm25=bm25[candidates],
+            bm25_bound=found.bound,
+            lexical_context=context[place],
+            session=self._session_scores(found.groups, place),
+            speaker=self._speaker_named(terms, place),
+            alone=(before == NONE) & (after == NONE),
+            cosine=None if cosines is None else cosines[0],
+            closeness=None if cosines is None else closeness(cosines, len(pool)),
+        )
+
+    def _results(self, spec: RankSpec, candidates: NDArray[np.intp], ranking: Ranking) -> list[Ranked]:
+        """The page of `spec`, from candidates and their scores."""
+        times = self._units.times[candidates]
+        # Candidates come by ordinal, which is no order to rely on: ids break what ties are left.
+        ids = np.array([self._units.id(ordinal) for ordinal in candidates.tolist()], np.str_)
+        order = np.lexsort((ids, -times, -ranking.scores)).tolist()
+        results: list[Ranked] = []
+        spoken_for: set[str] = set()
+        skip = spec.offset
+        for at in order:
+            score = float(ranking.scores[at])
+            if score < spec.threshold or len(results) == spec.limit:
+                break
+            ordinal = int(candidates[at])
+            unit_id = self._units.id(ordinal)
+            if self._units.is_message(ordinal):
+                if unit_id in spoken_for:
+                    continue
+                kind, sources = "message", (unit_id,)
+            else:
+                kind, sources = "memory", self._units.memory_at(ordinal).sources
+                spoken_for.update(sources)
+            if skip:
+                skip -= 1
+                continue
+            parts = {name: float(part[at]) for name, part in ranking.parts.items()}
+            results.append(Ranked(unit_id, kind, score, parts, sources))
+        return results
+
+    def _places(self, candidates: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Where in the conversation each candidate stands: a memory at its first source that is here."""
+        places = candidates.copy()
+        for at in np.flatnonzero(~self._units.messages_mask[candidates]).tolist():
+            for source in self._units.memory_at(int(candidates[at])).sources:
+                if (ordinal := self._units.ordinal(source)) is not None:
+                    places[at] = ordinal
+                    break
+        return places
+
+    def _cosines(self, vector: Vector, ordinals: NDArray[np.intp]) -> Scores:
+        """Cosines in the shape of `ordinals`, NaN for NONE and for what has no vector."""
+        known = (ordinals != NONE) & self._vectors.present[ordinals]
+        cosines = np.full(ordinals.shape, np.nan, np.float32)
+        cosines[known] = self._vectors.cosines(vector, ordinals[known])
+        return cosines
+
+    def _session_scores(self, sessions: Scores | None, places: NDArray[np.intp]) -> Scores:
+        if sessions is None or not len(sessions) or sessions.max() <= sessions.min():
+            return np.zeros(len(places), np.float32)
+        scaled = (sessions - sessions.min()) / (sessions.max() - sessions.min())
+        return np.append(scaled, np.float32(0))[self._units.message_sessions[places]]
+
+    def _speaker_named(self, terms: Sequence[str], places: NDArray[np.intp]) -> Scores:
+        asked = set(terms)
+        named = [
+            code
+            for name, code in self._units.speaker_codes.items()
+            if not asked.isdisjoint(_name_terms(name))
+        ]
+        if len(named) != 1:
+            return np.zeros(len(places), np.float32)
+        return (self._units.speakers[places] == named[0]).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4096)
+def _name_terms(name: str) -> frozenset[str]:
+    """What a speaker may be called in a question; initials and the like say nothing."""
+    return frozenset(term for term in search_terms(name) if len(term) > 1 + term.isascii())
+
+
+def _best(values: Scores, count: int) -> NDArray[np.intp]:
+    """The ordinals of the `count` greatest values above 0."""
+    found = np.flatnonzero(values > 0)
+    if len(found) <= count:
+        return found
+    return found[np.argpartition(-values[found], count - 1)[:count]]
+
+
+def _place(unit: Unit) -> tuple[str, int] | None:
+    """What decides where a message stands among the others."""
+    return None if isinstance(unit, Memory) else (unit.session, unit.event_time)
