@@ -1,0 +1,530 @@
+"""What every search index must do, whatever it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, SearchIndex
+from memgrid.errors import InvalidInput
+from memgrid.subject import Subject
+from tests.conformance.search_index.conftest import Settle
+
+ALICE = Subject("acme", "user", "alice")
+BOB = Subject("acme", "user", "bob")
+
+CORPUS = {
+    "badminton": "我喜欢打羽毛球",
+    "tea": "用户每天早上喝绿茶",
+    "run": "She was running along the river in the mornings",
+    "names": "Caroline's sister José lives in Zürich",
+    "codes": "Order SKU-4711/B was shipped on 2023-04-30, call 13800138000 or mail li.lei@example.com",
+    "mixed": "周末去了 Hangzhou 的西湖，花了 1,250 元 😀",
+    "kana": "東京タワーに行きました",
+}
+
+
+def document(id_: str, text: str = "", **fields: Any) -> IndexDocument:
+    return IndexDocument(
+        **{"id": id_, "kind": "memory", "text": text, "version": 1, "generation": 0, **fields}
+    )
+
+
+def unit(*components: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+    vector = np.array(components, dtype=np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+async def find(index: SearchIndex, subject: Subject | None = ALICE, **query: Any) -> dict[str, IndexHit]:
+    tenant = query.pop("tenant", subject.tenant if subject else "acme")
+    hits = await index.search(IndexQuery(tenant=tenant, subject=subject, **query))
+    assert len({(hit.subject, hit.id) for hit in hits}) == len(hits), "a hit is listed twice"
+    return {hit.id: hit for hit in hits}
+
+
+async def words(index: SearchIndex, text: str, subject: Subject | None = ALICE, **query: Any) -> set[str]:
+    return set(await find(index, subject, text=text, **query))
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "best"),
+    [
+        ("羽毛球", "badminton"),
+        ("打羽毛球", "badminton"),
+        ("绿茶", "tea"),
+        ("他喝什么茶？绿茶吗", "tea"),
+        ("runs", "run"),
+        ("RUN", "run"),
+        ("morning river", "run"),
+        ("Caroline", "names"),
+        ("Caroline’s", "names"),
+        ("jose", "names"),
+        ("ZURICH", "names"),
+        ("SKU-4711/B", "codes"),
+        ("4711", "codes"),
+        ("2023-04-30", "codes"),
+        ("13800138000", "codes"),
+        ("li.lei@example.com", "codes"),
+        ("西湖", "mixed"),
+        ("hangzhou", "mixed"),
+        ("1250", "mixed"),
+        ("😀", "mixed"),
+        ("ＨＡＮＧＺＨＯＵ", "mixed"),
+        ("タワー", "kana"),
+    ],
+)
+async def test_words_are_found(index: SearchIndex, settle: Settle, query: str, best: str) -> None:
+    await index.put(ALICE, [document(id_, text) for id_, text in CORPUS.items()])
+    await settle(index)
+    hits = await find(index, text=query)
+    assert max(hits.values(), key=lambda hit: hit.text_score or 0).id == best
+    assert all(hit.text_score is not None and hit.text_score > 0 for hit in hits.values())
+    assert all(hit.vector_score is None for hit in hits.values())
+
+
+@pytest.mark.parametrize(
+    "query", ["蓝球", "1380013800", "li.lei@example.org.cn", "4712", "runner-up", "西", "z"]
+)
+async def test_what_does_not_match_is_not_found(index: SearchIndex, settle: Settle, query: str) -> None:
+    await index.put(ALICE, [document("badminton", "我喜欢打羽毛球"), document("mail", "li.lei, 13800138000")])
+    await settle(index)
+    assert "badminton" not in await words(index, query)
+    if "@" not in query:
+        assert not await words(index, query)
+
+
+async def test_more_and_rarer_words_score_higher(index: SearchIndex, settle: Settle) -> None:
+    filler = [document(f"f{n}", f"天气不错 the weather is fine {n}") for n in range(20)]
+    await index.put(
+        ALICE,
+        [*filler, document("both", "the weather in Harbin"), document("one", "Harbin sausage recipe shop")],
+    )
+    await settle(index)
+    hits = await find(index, text="weather in Harbin")
+    scores = {id_: hit.text_score or 0 for id_, hit in hits.items()}
+    assert scores["both"] > scores["one"] > scores["f0"] > 0
+
+
+# --- vectors ----------------------------------------------------------------------------------
+
+
+async def test_vectors_are_compared_by_cosine(index: SearchIndex, settle: Settle) -> None:
+    await index.put(
+        ALICE,
+        [
+            document("same", vector=unit(1, 0, 0, 0)),
+            document("near", vector=unit(1, 1, 0, 0)),
+            document("far", vector=unit(0, 0, 1, 0)),
+            document("opposite", vector=unit(-1, 0, 0, 0)),
+            document("wordless"),
+        ],
+    )
+    await settle(index)
+    hits = await find(index, vector=unit(1, 0, 0, 0))
+    assert {id_: hit.vector_score for id_, hit in hits.items()} == {
+        "same": pytest.approx(1, abs=2e-3),
+        "near": pytest.approx(0.7071, abs=2e-3),
+        "far": pytest.approx(0, abs=2e-3),
+        "opposite": pytest.approx(-1, abs=2e-3),
+    }
+    assert all(hit.text_score is None for hit in hits.values())
+
+
+async def test_words_and_vectors_are_united(index: SearchIndex, settle: Settle) -> None:
+    await index.put(
+        ALICE,
+        [
+            document("both", "绿茶", vector=unit(1, 0)),
+            document("words", "绿茶", vector=unit(0, 1)),
+            document("vector", "咖啡", vector=unit(1, 0.1)),
+        ],
+    )
+    await settle(index)
+    hits = await find(index, text="绿茶", vector=unit(1, 0), limit=2)
+    assert set(hits) == {"both", "words", "vector"}
+    assert hits["both"].text_score
+    assert hits["both"].vector_score == pytest.approx(1, abs=2e-3)
+    assert hits["words"].text_score
+    assert hits["words"].vector_score is None
+    assert hits["vector"].text_score is None
+    assert hits["vector"].vector_score
+
+
+async def test_a_vector_may_come_later(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document("a", "绿茶", version=7)])
+    await settle(index)
+    assert await words(index, "绿茶") == {"a"}
+    assert not await find(index, vector=unit(1, 0))
+    await index.put(ALICE, [document("a", "绿茶", version=7, vector=unit(1, 0))])
+    await settle(index)
+    assert set(await find(index, vector=unit(1, 0))) == {"a"}
+    assert await words(index, "绿茶") == {"a"}
+
+
+async def test_best_by_each_score_within_limit(index: SearchIndex, settle: Settle) -> None:
+    await index.put(
+        ALICE,
+        [
+            document(f"d{n}", "badminton " * (n + 1) + "court " * (30 - n), vector=unit(1, n / 10))
+            for n in range(30)
+        ],
+    )
+    await settle(index)
+    by_words = await find(index, text="badminton", limit=5)
+    assert set(by_words) == {"d25", "d26", "d27", "d28", "d29"}
+    by_vector = await find(index, vector=unit(1, 0), limit=5)
+    assert set(by_vector) == {"d0", "d1", "d2", "d3", "d4"}
+
+
+# --- who sees what ----------------------------------------------------------------------------
+
+LOOKALIKES = [
+    ALICE,
+    BOB,
+    Subject("acme", "agent", "alice"),
+    Subject("acme2", "user", "alice"),
+    Subject("acmeuser", "user", "alice"),
+    Subject("acme", "user", "alice "),
+    Subject("acme", "user", "Alice"),
+    Subject("acme", "user", "alic\u00e9"),
+    Subject("acme", "user", "alice*"),
+    Subject("acme", "user", '" OR scope : "'),
+    Subject("acme", "user", "alice\0"),
+    Subject("acme\0user", "user", "alice"),
+    Subject("acme", "user", "%"),
+    Subject("acme", "user", "张三"),
+    Subject("acme", "user", "a" * 256),
+]
+
+
+async def test_subjects_see_only_their_own(index: SearchIndex, settle: Settle) -> None:
+    for number, subject in enumerate(LOOKALIKES):
+        # the same id everywhere: an id is only unique within its subject
+        await index.put(subject, [document("same", f"绿茶 secret{number}", vector=unit(1, 0))])
+    await settle(index)
+    for number, subject in enumerate(LOOKALIKES):
+        [hit] = (await find(index, subject, text="绿茶", vector=unit(1, 0))).values()
+        assert hit.subject == subject
+        assert await index.count(subject) == 1
+        for other in range(len(LOOKALIKES)):
+            assert await words(index, f"secret{other}", subject) == ({"same"} if other == number else set())
+
+
+async def test_a_search_is_never_wider_than_asked(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document("a", "绿茶", labels={"agent": "bot"})])
+    await index.put(Subject("rival", "user", "eve"), [document("e", "绿茶", labels={"agent": "bot"})])
+    await settle(index)
+    with pytest.raises(InvalidInput):
+        await index.search(IndexQuery(tenant="acme", text="绿茶"))
+    with pytest.raises(InvalidInput):
+        await index.search(IndexQuery(tenant="", labels={"agent": "bot"}, text="绿茶"))
+    with pytest.raises(InvalidInput):
+        await index.search(IndexQuery(tenant="rival", subject=ALICE, text="绿茶"))
+    assert await words(index, "绿茶", None, labels={"agent": "bot"}) == {"a"}
+    assert await words(index, "绿茶", None, labels={"agent": "bot"}, tenant="rival") == {"e"}
+
+
+async def test_labels_reach_across_subjects(index: SearchIndex, settle: Settle) -> None:
+    for number in range(6):
+        subject = Subject("acme", "user", f"u{number}")
+        await index.put(
+            subject,
+            [
+                document(
+                    "with", "喝绿茶", labels={"agent": "bot", "app": f"p{number % 2}"}, vector=unit(1, number)
+                ),
+                document("without", "喝绿茶", vector=unit(1, number)),
+                document("other", "喝绿茶", labels={"agent": "bot2", "user": "bot"}, vector=unit(1, number)),
+            ],
+        )
+    await settle(index)
+    hits = await index.search(IndexQuery(tenant="acme", labels={"agent": "bot"}, text="绿茶"))
+    assert {hit.subject.id for hit in hits} == {f"u{n}" for n in range(6)}
+    assert {hit.id for hit in hits} == {"with"}
+    both = await index.search(IndexQuery(tenant="acme", labels={"agent": "bot", "app": "p1"}, text="绿茶"))
+    assert {hit.subject.id for hit in both} == {"u1", "u3", "u5"}
+    nearest = await index.search(
+        IndexQuery(tenant="acme", labels={"agent": "bot"}, vector=unit(1, 0), limit=2)
+    )
+    assert {(hit.subject.id, hit.id) for hit in nearest} == {("u0", "with"), ("u1", "with")}
+    narrowed = IndexQuery(
+        tenant="acme", subject=Subject("acme", "user", "u2"), labels={"app": "p0"}, text="绿茶"
+    )
+    assert [(hit.subject.id, hit.id) for hit in await index.search(narrowed)] == [("u2", "with")]
+
+
+async def test_a_subject_is_its_own_label(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document("a", "绿茶", labels={"user": "alice", "agent": "bot"})])
+    await settle(index)
+    assert await words(index, "绿茶", None, labels={"user": "alice"}) == {"a"}
+    assert await words(index, "绿茶", None, labels={"agent": "alice"}) == set()
+
+
+async def test_session_and_kind_narrow(index: SearchIndex, settle: Settle) -> None:
+    await index.put(
+        ALICE,
+        [
+            document("m1", "绿茶", kind="message", session="s1", vector=unit(1, 0)),
+            document("m2", "绿茶", kind="message", session="s2", vector=unit(1, 0)),
+            document("f1", "绿茶", kind="memory", session="s1", vector=unit(1, 0)),
+            document("f2", "绿茶", kind="memory", vector=unit(1, 0)),
+        ],
+    )
+    await settle(index)
+    for query in ({"text": "绿茶"}, {"vector": unit(1, 0)}):
+        assert set(await find(index, **query)) == {"m1", "m2", "f1", "f2"}
+        assert set(await find(index, **query, session="s1")) == {"m1", "f1"}
+        assert set(await find(index, **query, session="s")) == set()
+        assert set(await find(index, **query, kinds=("message",))) == {"m1", "m2"}
+        assert set(await find(index, **query, kinds=("memory",), session="s1")) == {"f1"}
+        assert set(await find(index, **query, kinds=())) == set()
+    assert (await find(index, text="绿茶"))["m1"].kind == "message"
+
+
+# --- versions, deletion, generations ----------------------------------------------------------
+
+
+async def test_a_newer_version_replaces_and_an_older_does_not(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document("a", "绿茶", version=5, vector=unit(1, 0), labels={"agent": "x"})])
+    await index.put(ALICE, [document("a", "咖啡", version=6, vector=unit(0, 1))])
+    await index.put(ALICE, [document("a", "牛奶", version=4, vector=unit(1, 0))])
+    await settle(index)
+    assert await words(index, "绿茶") == await words(index, "牛奶") == set()
+    assert await words(index, "咖啡") == {"a"}
+    assert (await find(index, vector=unit(0, 1)))["a"].vector_score == pytest.approx(1, abs=2e-3)
+    assert await words(index, "咖啡", None, labels={"agent": "x"}) == set()
+    assert await index.count(ALICE) == 1
+
+
+async def test_the_same_put_again_changes_nothing(index: SearchIndex, settle: Settle) -> None:
+    batch = [document("a", "绿茶", vector=unit(1, 0)), document("b", "咖啡")]
+    for _ in range(3):
+        await index.put(ALICE, batch)
+    await settle(index)
+    assert await index.count(ALICE) == 2
+    assert await words(index, "绿茶") == {"a"}
+
+
+async def test_deleted_stays_out(index: SearchIndex, settle: Settle) -> None:
+    await index.put(
+        ALICE, [document("a", "绿茶", version=3, vector=unit(1, 0)), document("b", "绿茶", version=3)]
+    )
+    await index.delete(ALICE, 0, [("a", 4), ("never-seen", 9)])
+    await index.put(ALICE, [document("a", "绿茶", version=3), document("a", "绿茶", version=4)])
+    await index.put(ALICE, [document("never-seen", "绿茶", version=9)])
+    await settle(index)
+    assert await words(index, "绿茶") == {"b"}
+    assert set(await find(index, vector=unit(1, 0))) == set()
+    assert await index.count(ALICE) == 1
+    await index.put(ALICE, [document("a", "绿茶", version=5)])
+    await settle(index)
+    assert await words(index, "绿茶") == {"a", "b"}
+
+
+async def test_a_late_delete_spares_what_is_newer(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document("a", "绿茶", version=8)])
+    await index.delete(ALICE, 0, [("a", 7)])
+    await settle(index)
+    assert await words(index, "绿茶") == {"a"}
+
+
+async def test_an_erased_subject_stays_erased(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document(f"d{n}", "绿茶", version=n, vector=unit(1, 0)) for n in range(5)])
+    await index.put(BOB, [document("d0", "绿茶")])
+    await index.delete_subject(ALICE, 1)
+    await index.put(ALICE, [document("d3", "绿茶", version=99), document("late", "绿茶")])
+    await settle(index)
+    assert await index.count(ALICE) == 0
+    assert not await find(index, text="绿茶", vector=unit(1, 0))
+    assert await words(index, "绿茶", BOB) == {"d0"}
+    await index.put(ALICE, [document("d3", "红茶", version=6, generation=1)])
+    await index.delete_subject(ALICE, 1)
+    await index.delete(ALICE, 0, [("d3", 100)])
+    await settle(index)
+    assert await words(index, "红茶") == {"d3"}
+
+
+async def test_a_newer_generation_wins_over_a_higher_version(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document("a", "绿茶", version=50, generation=0)])
+    await index.put(ALICE, [document("a", "咖啡", version=2, generation=1)])
+    await index.put(ALICE, [document("a", "绿茶", version=51, generation=0)])
+    await settle(index)
+    assert await words(index, "咖啡") == {"a"}
+    assert await words(index, "绿茶") == set()
+
+
+STEPS = {
+    "put1": ("put", "a", 1, 0),
+    "put3": ("put", "a", 3, 0),
+    "delete2": ("delete", "a", 2, 0),
+    "put5": ("put", "a", 5, 1),
+    "erase": ("erase", "", 0, 1),
+}
+
+
+async def test_any_order_of_arrival_ends_the_same(index: SearchIndex, settle: Settle) -> None:
+    """The same five effects in every order, each delivered twice: the last state is one."""
+    for number, order in enumerate(itertools.permutations(STEPS)):
+        subject = Subject("acme", "user", f"order-{number}")
+        for name in (*order, *order[:2]):
+            verb, id_, version, generation = STEPS[name]
+            if verb == "put":
+                await index.put(
+                    subject, [document(id_, f"text v{version}", version=version, generation=generation)]
+                )
+            elif verb == "delete":
+                await index.delete(subject, generation, [(id_, version)])
+            else:
+                await index.delete_subject(subject, generation)
+    await settle(index)
+    for number, order in enumerate(itertools.permutations(STEPS)):
+        subject = Subject("acme", "user", f"order-{number}")
+        assert await index.count(subject) == 1, order
+        assert await words(index, "v5", subject) == {"a"}, order
+        assert await words(index, "v1 v3", subject) == set(), order
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["put", "delete"]), st.sampled_from("abc"), st.integers(1, 6)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.randoms(use_true_random=False),
+)
+async def test_replays_converge(
+    index: SearchIndex, settle: Settle, steps: list[tuple[str, str, int]], random: Any
+) -> None:
+    """Of each id the highest version decides; at the same version a deletion does."""
+    subject = Subject("acme", "user", uuid.uuid4().hex)  # the index outlives the example
+    replayed = steps + random.sample(steps, len(steps) // 2)
+    random.shuffle(replayed)
+    for verb, id_, version in replayed:
+        if verb == "put":
+            await index.put(subject, [document(id_, f"绿茶 v{version}", version=version)])
+        else:
+            await index.delete(subject, 0, [(id_, version)])
+    await settle(index)
+    expected: dict[str, str] = {}
+    for id_ in {id_ for _, id_, _ in steps}:
+        version, verb = max((v, "z" if verb == "delete" else "put") for verb, i, v in steps if i == id_)
+        if verb == "put":
+            expected[id_] = f"v{version}"
+    assert await words(index, "绿茶", subject) == set(expected)
+    for id_, word in expected.items():
+        assert id_ in await words(index, word, subject)
+    assert await index.count(subject) == len(expected)
+
+
+# --- hostile and large ------------------------------------------------------------------------
+
+HOSTILE = [
+    '"',
+    '""',
+    '羽毛球"',
+    '" OR "1"="1',
+    "terms : 绿茶",
+    "scope : *",
+    "NEAR(a b, 5)",
+    "a AND b OR NOT c",
+    "^a",
+    "a*",
+    "-a",
+    "{terms scope} : x",
+    "(((((",
+    "'; DROP TABLE words; --",
+    "\0",
+    "绿\0茶",
+    "\ud83d",
+    "\u202e\u200b",
+    "%",
+    "_",
+    "\\",
+    " \n\t ",
+    "?",
+]
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+async def test_hostile_queries_are_only_words(index: SearchIndex, settle: Settle, query: str) -> None:
+    await index.put(BOB, [document("b", "绿茶 a b c 1 x terms scope drop table words near or and not")])
+    await index.put(ALICE, [document("a", f"{query} 咖啡".replace("\ud83d", ""))])
+    await settle(index)
+    hits = await find(index, text=query)
+    assert set(hits) <= {"a"}
+    assert {hit.subject for hit in hits.values()} <= {ALICE}
+    assert await words(index, "咖啡") == {"a"}
+
+
+async def test_huge_queries_and_texts(index: SearchIndex, settle: Settle) -> None:
+    huge = " ".join(f"word{n}" for n in range(20_000)) + "羽毛球" * 5_000 + " " + "x" * 100_000
+    await index.put(ALICE, [document("huge", huge), document("small", "word7 badminton")])
+    await settle(index)
+    assert await words(index, "word7") == {"huge", "small"}
+    assert "huge" in await words(index, huge)
+    assert await words(index, "word19999") == {"huge"}
+
+
+async def test_odd_ids_come_back_as_they_are(index: SearchIndex, settle: Settle) -> None:
+    ids = ["a'b", 'a"b', "a b", "a\0b", "键", "%", "../x", "A", "a"]
+    await index.put(ALICE, [document(id_, "绿茶") for id_ in ids])
+    await settle(index)
+    assert await words(index, "绿茶") == set(ids)
+    await index.delete(ALICE, 0, [("a", 1)])
+    await settle(index)
+    assert await words(index, "绿茶") == set(ids) - {"a"}
+
+
+async def test_limits(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document(f"d{n:03}", "绿茶", vector=unit(1, n)) for n in range(120)])
+    await settle(index)
+    assert len(await find(index, text="绿茶", limit=7)) == 7
+    assert len(await find(index, vector=unit(1, 0), limit=7)) == 7
+    assert len(await find(index, text="绿茶", limit=1000)) == 120
+    assert 7 <= len(await find(index, text="绿茶", vector=unit(1, 0), limit=7)) <= 14
+
+
+async def test_empty_questions_have_empty_answers(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [])
+    await index.delete(ALICE, 0, [])
+    assert await index.count(ALICE) == 0
+    await index.put(ALICE, [document("a", "绿茶", vector=unit(1, 0))])
+    await settle(index)
+    assert not await find(index)
+    assert not await find(index, text="")
+    assert not await find(index, text="，。!?")
+    assert not await find(index, vector=np.zeros(2, dtype=np.float32))
+    assert not await find(index, Subject("acme", "user", "nobody"), text="绿茶", vector=unit(1, 0))
+    await index.delete_subject(Subject("acme", "user", "nobody"), 3)
+    await index.ping()
+
+
+async def test_many_writers_at_once(index: SearchIndex, settle: Settle) -> None:
+    subjects = [Subject("acme", "user", f"w{n}") for n in range(8)]
+
+    async def write(subject: Subject) -> None:
+        for n in range(20):
+            await index.put(subject, [document(f"d{n}", f"绿茶 v{n}", version=n)])
+            if n % 5 == 4:
+                await index.delete(subject, 0, [(f"d{n}", n)])
+
+    async def read(subject: Subject) -> None:
+        for _ in range(10):
+            assert {hit.subject for hit in (await find(index, subject, text="绿茶")).values()} <= {subject}
+
+    await asyncio.gather(*map(write, subjects), *map(read, subjects))
+    await settle(index)
+    for subject in subjects:
+        assert await index.count(subject) == 16
+        assert len(await words(index, "绿茶", subject)) == 16
