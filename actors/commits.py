@@ -67,7 +67,7 @@ class Commits:
         )
 
     async def try_commit_held(self, resident: Resident, changes: Changes) -> Head:
-        """One try at the resident's head, for a caller that holds `resident.writing`. Raises StaleRevision."""
+        """One try at the resident's head, for a caller that holds its lock. Raises StaleRevision."""
         before = resident.head
         stamped = msgspec.structs.replace(
             changes, put=tuple(_stamp(memory, before.revision + 1) for memory in changes.put)

@@ -6,16 +6,16 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
-import structlog
 
 from cluster.ids import Clock
+from cluster.logs import get_log
 from cluster.wide_store.port import WideStore
 from memgrid.errors import MemgridError
 from memgrid.models import UserStats
 from memgrid.operations import Stats
 from memgrid.subject import Subject
 
-_log = structlog.get_logger(__name__)
+_log = get_log()
 _TABLE = "daily_stats"
 _FLUSH_SECONDS = 5.0
 

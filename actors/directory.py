@@ -37,6 +37,8 @@ class ShardDirectory(ShardRouter):
             await asyncio.to_thread(ray.kill, handle)
 
     def _create(self, number: int) -> Any:
-        return ray.remote(ShardActor).options(**actor_options(self._settings, number)).remote(
-            self._settings, number
+        return (
+            ray.remote(ShardActor)
+            .options(**actor_options(self._settings, number))
+            .remote(self._settings, number)
         )

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
 
 import msgspec
-import structlog
 
 from actors.commits import CHUNK, Commits
 from actors.resident import Resident, Residents
 from actors.waiters import Waiters
-from cluster import buffer
-from cluster.ids import Clock, new_id
-from cluster.model import ChangeEntry, Changes, Memory, Message, Run
-from cluster.pipeline.merge import Decisions, merge, verbatim
+from cluster import buffer_events as events
+from cluster.buffer import ShardBuffers
+from cluster.ids import Clock, minted_at, new_id
+from cluster.logs import get_log
+from cluster.model import DAY_MS, ChangeEntry, Changes, Memory, Message, Run
+from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
 from cluster.pipeline.port import Extraction, Extractor
 from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
 from memgrid.errors import InvalidInput, MemgridError, Overloaded
-from memgrid.models import MemoryChange
+from memgrid.models import MemoryChange, SourceType
 from memgrid.subject import Subject
 
-_log = structlog.get_logger(__name__)
+_log = get_log()
 _KEPT_RESULTS = 2048
 _CONTENDED_ROUNDS = 20
 _MAX_LOOK_BACK = 200
@@ -37,8 +39,10 @@ class ExtractionLoop:
         self,
         *,
         store: WideStore,
+        residents: Residents,
+        commits: Commits,
         extractor: Extractor,
-        buffers: buffer.ShardBuffers[Subject],
+        buffers: ShardBuffers[Subject],
         waiters: Waiters,
         clock: Clock,
         context_messages: int,
@@ -51,8 +55,8 @@ class ExtractionLoop:
         self._clock = clock
         self._context_messages = context_messages
         self._max_memories = max_memories
-        self._residents: Residents | None = None
-        self._commits: Commits | None = None
+        self._residents = residents
+        self._commits = commits
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._drained = asyncio.Event()
@@ -61,33 +65,30 @@ class ExtractionLoop:
         self.parked = 0
         self.failed = 0
 
-    def start(self, residents: Residents, commits: Commits) -> None:
-        """Begin working for `residents`."""
-        self._residents = residents
-        self._commits = commits
-
     async def drain(self) -> None:
         """Start nothing new and return when nothing is in flight."""
-        self.dispatch(buffer.Drained())
+        self.dispatch(events.Drained())
         await self._drained.wait()
         if self._timer is not None:
             self._timer.cancel()
 
-    def dispatch(self, event: buffer.Event[Subject]) -> None:
+    def dispatch(self, event: events.Event[Subject]) -> None:
         """Hand an event to the state machine and do what it answers."""
         for action in self.buffers.handle(event, self._clock()):
             match action:
-                case buffer.StartRun():
+                case events.StartRun():
                     self._spawn(action.run_id, self._run(action))
-                case buffer.ParkRun():
+                case events.ParkRun():
                     self._spawn(action.run_id, self._park(action))
-                case buffer.AbandonRun():
+                case events.AbandonRun():
                     if (task := self._runs.get(action.run_id)) is not None:
                         task.cancel()
-                case buffer.Settled():
+                case events.Settled():
                     self._waiters.settled(action.key, action.ids)
-                case buffer.DrainComplete():
+                case events.DrainComplete():
                     self._drained.set()
+                case events.UnloadRefused():
+                    pass
         self._set_timer()
 
     def results(self, run: Run) -> list[MemoryChange] | None:
@@ -106,7 +107,7 @@ class ExtractionLoop:
         wake = self.buffers.next_wake()
         if wake is not None:
             delay = max(0.0, (wake - self._clock()) / 1000)
-            self._timer = asyncio.get_running_loop().call_later(delay, self.dispatch, buffer.Tick())
+            self._timer = asyncio.get_running_loop().call_later(delay, self.dispatch, events.Tick())
 
     def _spawn(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -119,8 +120,7 @@ class ExtractionLoop:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("extraction task failed", run_id=run_id, exc_info=error)
 
-    async def _run(self, action: buffer.StartRun[Subject]) -> None:
-        assert self._residents is not None
+    async def _run(self, action: events.StartRun[Subject]) -> None:
         subject = action.key
         try:
             async with self._residents.use(subject, fresh=False) as resident:
@@ -135,20 +135,18 @@ class ExtractionLoop:
                 "extraction failed", run_id=action.run_id, attempt=action.attempt, error=error.message
             )
             retryable = not isinstance(error, InvalidInput)
-            self.dispatch(buffer.RunFailed(subject, action.run_id, error.message, retryable))
+            self.dispatch(events.RunFailed(subject, action.run_id, error.message, retryable))
         except Exception as error:  # noqa: BLE001 - the run's outermost level: a defect must park, not vanish
             self.failed += 1
             _log.exception("extraction failed", run_id=action.run_id, attempt=action.attempt)
-            self.dispatch(
-                buffer.RunFailed(subject, action.run_id, f"{type(error).__name__}: {error}", True)
-            )
+            self.dispatch(events.RunFailed(subject, action.run_id, f"{type(error).__name__}: {error}", True))
         else:
             if refused:
                 left = tuple(i for i in action.ids if i in resident.pending)
-                self.dispatch(buffer.RunRefused(subject, action.run_id, left))
+                self.dispatch(events.RunRefused(subject, action.run_id, left))
             else:
                 self.done += 1
-                self.dispatch(buffer.RunDone(subject, action.run_id, tuple(settled)))
+                self.dispatch(events.RunDone(subject, action.run_id, tuple(settled)))
 
     async def _messages(self, resident: Resident, ids: Sequence[str]) -> list[Message]:
         found = [resident.hot.message(i) for i in ids]
@@ -195,57 +193,53 @@ class ExtractionLoop:
                 try:
                     await self._commit_held(resident, run, decisions)
                 except StaleRevision:
-                    assert self._residents is not None
                     await self._residents.reload(resident)
                     continue
                 self._remember(run, decisions.entries)
                 return False
         raise Overloaded("another owner keeps changing this subject", retry_after=1.0)
 
-    def _decide(
-        self, resident: Resident, messages: Sequence[Message], extraction: Extraction
-    ) -> Decisions:
-        last = messages[-1]
-        known = list(resident.hot.memories())
-        common = {
-            "subject": resident.subject,
-            "labels": last.labels,
-            "session": last.session,
-            "now": self._clock(),
-            "new_id": new_id,
-            "max_memories": self._max_memories,
-        }
-        kept = verbatim([message for message in messages if not message.infer], known, **common)
-        if not extraction.candidates:
-            return kept
-        metadata = _shared_metadata(messages)
-        found = merge(extraction.candidates, known, **common)
-        found = msgspec.structs.replace(
-            found,
-            put=tuple(
-                msgspec.structs.replace(memory, metadata={**metadata, **memory.metadata})
-                if memory.id not in {old.id for old in known}
-                else memory
-                for memory in found.put
-            ),
+    def _decide(self, resident: Resident, messages: Sequence[Message], extraction: Extraction) -> Decisions:
+        known = KnownIndex(resident.hot.memories())
+        subject, labels, now = resident.subject, messages[-1].labels, self._clock()
+        kept = verbatim(
+            [message for message in messages if not message.infer],
+            known,
+            subject=subject,
+            labels=labels,
+            now=now,
+            new_id=new_id,
+            max_memories=self._max_memories,
         )
+        if not extraction.candidates:
+            return Decisions(put=_placed(kept.put, messages), delete=kept.delete, entries=kept.entries)
+        known.apply(kept)
+        found = merge(
+            extraction.candidates,
+            known,
+            subject=subject,
+            labels=labels,
+            session=messages[-1].session,
+            now=now,
+            new_id=new_id,
+            max_memories=self._max_memories,
+            said_at={message.id: message.event_time for message in messages},
+        )
+        put = {memory.id: memory for memory in (*kept.put, *found.put)}
         return Decisions(
-            put=kept.put + found.put,
-            delete=kept.delete + found.delete,
+            put=_placed(put.values(), messages),
+            delete=tuple(dict.fromkeys(kept.delete + found.delete)),
             entries=kept.entries + found.entries,
-            outcomes=kept.outcomes + found.outcomes,
         )
 
     async def _commit_held(self, resident: Resident, run: Run, decisions: Decisions) -> None:
         """All of it in one commit; a large one in several, the last of which settles the messages, so that
         a crash in between runs the extraction again and merges into what has landed."""
-        assert self._commits is not None
         rows: list[Memory | str] = [*decisions.put, *decisions.delete]
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)] or [[]]
-        entries = {entry.memory_id: entry for entry in decisions.entries}
         for number, chunk in enumerate(chunks):
             last = number == len(chunks) - 1
-            ids = [row if isinstance(row, str) else row.id for row in chunk]
+            ids = {row if isinstance(row, str) else row.id for row in chunk}
             await self._commits.try_commit_held(
                 resident,
                 Changes(
@@ -254,39 +248,39 @@ class ExtractionLoop:
                     actor="extraction",
                     put=tuple(row for row in chunk if isinstance(row, Memory)),
                     delete=tuple(row for row in chunk if isinstance(row, str)),
-                    entries=tuple(entries[i] for i in ids if i in entries),
+                    entries=tuple(entry for entry in decisions.entries if entry.memory_id in ids),
                     runs=(run,) if last else (),
                     run_id=run.id,
                 ),
             )
 
-    async def _park(self, action: buffer.ParkRun[Subject]) -> None:
-        assert self._residents is not None and self._commits is not None
+    async def _park(self, action: events.ParkRun[Subject]) -> None:
         subject = action.key
-        async with self._residents.use(subject, fresh=False) as resident:
-
-            def build() -> Changes | None:
-                ids = tuple(i for i in action.ids if i in resident.pending)
-                if not ids:
-                    return None
-                run = Run(
-                    id=action.run_id,
-                    status="parked",
-                    input_ids=ids,
-                    buckets=(),
-                    extractor=self._extractor.name,
-                    attempts=action.attempts,
-                    error=action.error,
-                    created_at=self._clock(),
-                )
-                return Changes(
-                    commit_id=new_id(), at=self._clock(), actor="extraction", runs=(run,), run_id=run.id
-                )
-
-            await self._commits.commit(resident, build)
+        try:
+            async with self._residents.use(subject, fresh=False) as resident:
+                await self._commits.commit(resident, lambda: self._parked(resident, action))
+        except MemgridError as error:
+            self.dispatch(events.RunFailed(subject, action.run_id, error.message))
+            return
         self.parked += 1
         _log.error("extraction parked", run_id=action.run_id, attempts=action.attempts, error=action.error)
-        self.dispatch(buffer.RunParked(subject, action.run_id))
+        self.dispatch(events.RunParked(subject, action.run_id))
+
+    def _parked(self, resident: Resident, action: events.ParkRun[Subject]) -> Changes | None:
+        ids = tuple(i for i in action.ids if i in resident.pending)
+        if not ids:
+            return None
+        run = Run(
+            id=action.run_id,
+            status="parked",
+            input_ids=ids,
+            buckets=tuple(sorted({minted_at(i) // DAY_MS for i in ids})),
+            extractor=self._extractor.name,
+            attempts=action.attempts,
+            error=action.error,
+            created_at=self._clock(),
+        )
+        return Changes(commit_id=new_id(), at=self._clock(), actor="extraction", runs=(run,), run_id=run.id)
 
     async def _earlier(self, resident: Resident, first: Message) -> Sequence[Message]:
         if self._context_messages == 0:
@@ -310,11 +304,40 @@ class ExtractionLoop:
             self._results.popitem(last=False)
 
 
-def _shared_metadata(messages: Sequence[Message]) -> dict[str, Any]:
-    """What the caller said about all of these messages; where they differ, nothing is said."""
-    first = messages[0].metadata
-    return {
-        key: value
-        for key, value in first.items()
-        if all(message.metadata.get(key) == value for message in messages)
-    }
+def _placed(memories: Iterable[Memory], messages: Sequence[Message]) -> tuple[Memory, ...]:
+    """New memories with the session, labels and metadata of the newest message they rest on."""
+    by_id = {message.id: message for message in messages}
+    placed: list[Memory] = []
+    for memory in memories:
+        source = next((by_id[i] for i in reversed(memory.sources) if i in by_id), None)
+        if source is None or memory.revision:
+            placed.append(memory)
+            continue
+        source_type = source.metadata.get("source_type")
+        given = source_type if source_type in get_args(SourceType) else "conversation"
+        placed.append(
+            msgspec.structs.replace(
+                memory,
+                session=source.session,
+                labels={**memory.labels, **source.labels},
+                tags=memory.tags or _texts(source.metadata.get("tags")),
+                category=memory.category or _text(source.metadata.get("category")),
+                source_type=given,
+                metadata={
+                    "source": given,
+                    "timestamp": datetime.fromtimestamp(source.event_time / 1000, UTC).isoformat(),
+                    **source.metadata,
+                },
+            )
+        )
+    return tuple(placed)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(item for item in cast("list[Any]", value) if isinstance(item, str))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

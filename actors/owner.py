@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, ValidationError
 
@@ -21,10 +20,12 @@ from actors.sweep import Sweep
 from actors.vectors import VectorQueue
 from actors.waiters import Waiters
 from actors.writes import Writes, policy_of
-from cluster import buffer
+from cluster import buffer_events as events
+from cluster.buffer import ShardBuffers
 from cluster.composition import build_embedder, build_extractor, open_index, open_store
 from cluster.embedding.port import Embedder
 from cluster.ids import Clock, system_clock
+from cluster.logs import get_log
 from cluster.model import Changes
 from cluster.pipeline.port import Extractor
 from cluster.search_index.port import SearchIndex
@@ -35,7 +36,7 @@ from memgrid.models import ErrorDetail
 from memgrid.operations import OPERATIONS, Stats, StatsQuery
 from memgrid.subject import Subject, SubjectKind
 
-_log = structlog.get_logger(__name__)
+_log = get_log()
 
 Reply = tuple[bool, bytes]
 CallArgs = tuple[str, tuple[str, SubjectKind, str], str, bytes]
@@ -67,9 +68,8 @@ class ShardOwner:
         self._draining = False
         self.waiters = Waiters()
         self.stats = DailyStats(store, clock)
-        self.vectors = VectorQueue(store, index, embedder, batch_size=settings.embedding_batch_size)
-        buffers: buffer.ShardBuffers[Subject] = buffer.ShardBuffers(
-            buffer.BufferLimits(
+        buffers: ShardBuffers[Subject] = ShardBuffers(
+            events.BufferLimits(
                 full_tokens=settings.buffer_full_tokens,
                 run_tokens=settings.buffer_run_tokens,
                 idle_ms=int(settings.idle_seconds * 1000),
@@ -80,8 +80,25 @@ class ShardOwner:
             ),
             Random(),
         )
+        self.residents = Residents(
+            store,
+            model=embedder.model,
+            dimension=embedder.dimension,
+            max_bytes=settings.hot_bytes,
+            position=lambda: buffers.position,
+            on_loaded=self._on_loaded,
+            on_appended=self._on_appended,
+            on_activated=self._on_activated,
+            on_dropped=self._may_drop,
+        )
+        self.commits = Commits(store, self.residents, self._on_landed)
+        self.vectors = VectorQueue(
+            store, index, embedder, self.residents, batch_size=settings.embedding_batch_size
+        )
         self.loop = ExtractionLoop(
             store=store,
+            residents=self.residents,
+            commits=self.commits,
             extractor=extractor,
             buffers=buffers,
             waiters=self.waiters,
@@ -89,16 +106,6 @@ class ShardOwner:
             context_messages=settings.extraction_context_messages,
             max_memories=settings.max_memories_per_subject,
         )
-        self.residents = Residents(
-            store,
-            model=embedder.model,
-            dimension=embedder.dimension,
-            max_bytes=settings.hot_bytes,
-            on_pending=self._on_pending,
-            on_activated=self._on_activated,
-            on_dropped=self._may_drop,
-        )
-        self.commits = Commits(store, self.residents, self._on_landed)
         self.writes = Writes(
             settings=settings,
             store=store,
@@ -158,8 +165,7 @@ class ShardOwner:
 
     def start(self) -> None:
         """Begin the background work."""
-        self.loop.start(self.residents, self.commits)
-        self.vectors.start(self.residents)
+        self.vectors.start()
         self.stats.start()
         self.sweep.start()
 
@@ -176,7 +182,9 @@ class ShardOwner:
 
     # calls
 
-    async def call(self, operation: str, subject: tuple[str, SubjectKind, str], request_id: str, body: bytes) -> Reply:
+    async def call(
+        self, operation: str, subject: tuple[str, SubjectKind, str], request_id: str, body: bytes
+    ) -> Reply:
         """One operation, its outcome as bytes either way."""
         started = time.perf_counter()
         outcome = "ok"
@@ -250,12 +258,14 @@ class ShardOwner:
 
     # what the parts tell each other
 
-    def _on_pending(self, resident: Resident, items: tuple[buffer.Item, ...], anew: bool) -> None:
-        if anew:
-            policy = policy_of(resident)
-            self.loop.dispatch(buffer.Loaded(resident.subject, items, policy.on_full, policy.on_idle))
-        else:
-            self.loop.dispatch(buffer.Appended(resident.subject, items))
+    def _on_loaded(self, resident: Resident, items: tuple[events.Item, ...], as_of: int) -> None:
+        policy = policy_of(resident)
+        self.loop.dispatch(
+            events.Loaded(resident.subject, items, events.Policy(policy.on_full, policy.on_idle), as_of=as_of)
+        )
+
+    def _on_appended(self, resident: Resident, items: tuple[events.Item, ...]) -> None:
+        self.loop.dispatch(events.Appended(resident.subject, items))
 
     async def _on_activated(self, resident: Resident) -> None:
         self.vectors.add(resident, [unit for unit, _ in resident.hot.missing_vectors()])
@@ -264,7 +274,7 @@ class ShardOwner:
         resident = self.residents.peek(subject)
         if resident is None or resident.pending or self.vectors.backlog(subject):
             return False
-        self.loop.dispatch(buffer.Unloaded(subject))
+        self.loop.dispatch(events.Unloaded(subject))
         return True
 
     def _on_landed(self, resident: Resident, changes: Changes) -> None:

@@ -10,25 +10,25 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
-import structlog
+from cluster.tokens import count_tokens
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from actors.resident import Resident, Residents
-from actors.views import memory_out, message_out, moment, run_out
+from actors.views import memory_out, message_out, moment, optional_moment, run_out
 from actors.writes import Writes, variables_of
 from cluster.analysis import looks_chinese, search_terms
 from cluster.context import build_context
 from cluster.embedding.port import Embedder
 from cluster.ids import Clock
 from cluster.jobs import decode_job
+from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
 from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
-from cluster.retrieval.hot_subject import RankSpec, Ranked
+from cluster.retrieval.hot_subject import Ranked, RankSpec
 from cluster.search_index.port import IndexQuery, SearchIndex
 from cluster.settings import Settings
-from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import InvalidInput, NotFound, Overloaded, Unavailable
 from memgrid.models import (
@@ -54,7 +54,7 @@ from memgrid.models import (
 from memgrid.operations import ById, Hydrate, Hydrated, MessagesQuery, Nothing, Page, RunsQuery
 from memgrid.subject import Subject
 
-_log = structlog.get_logger(__name__)
+_log = get_log()
 _STATS_PAGE = 1000
 _OLDER = 50
 """Older messages that the search index may bring back into a search of a subject too large to be all hot."""
@@ -63,8 +63,8 @@ _OLDER = 50
 class AnswerCache:
     """Encoded answers by subject and question, bounded in bytes.
 
-    An entry holds as long as the subject's revision and position are what they were, and no memory has expired
-    since: it is never stale.
+    An entry holds as long as the subject's revision and position are what they were, and no memory has
+    expired since: it is never stale.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -105,7 +105,7 @@ def _cost(key: tuple[Subject, str, bytes], answer: bytes) -> int:
 
 
 class Reads:
-    """The reading operations of a shard. Each follows the store first, so it sees every acknowledged write."""
+    """The reading operations of a shard. Each follows the store first: it sees every acknowledged write."""
 
     def __init__(
         self,
@@ -149,12 +149,12 @@ class Reads:
                     await self._bring_back(resident, query, vector)
                 offset = decode_offset(query.cursor)
                 ranked = resident.hot.search(
-                    self._spec(query, offset + query.top_k + 1), search_terms(query.query), vector, now
+                    self._spec(query, query.top_k + 1, offset), search_terms(query.query), vector, now
                 )
-                page = ranked[offset : offset + query.top_k]
-                more = len(ranked) > offset + query.top_k
+                page = ranked[: query.top_k]
+                more = len(ranked) > query.top_k
                 result = SearchResult(
-                    results=[self._hit(resident, hit, query.explain) for hit in page],
+                    results=self._hits(resident, page, query.explain),
                     total=len(page),
                     cursor=encode_offset(offset + query.top_k) if more else None,
                     degraded=degraded,
@@ -177,17 +177,15 @@ class Reads:
             if missing:
                 resident.put_messages(await self._store.get_messages(subject, missing))
             embedding = (
-                None
-                if query.strategy == "full_text"
-                else asyncio.create_task(self._embed(query.query))
+                None if query.strategy == "full_text" else asyncio.create_task(self._embed(query.query))
             )
             vector, _ = await self._vector(embedding)
             spec = self._spec(query, len(wanted) + 1)
             narrowed = msgspec.structs.replace(spec, predicate=lambda unit: unit.id in wanted)
             ranked = resident.hot.search(narrowed, search_terms(query.query), vector, self._clock())
-            return Hydrated(results=[self._hit(resident, hit, query.explain) for hit in ranked])
+            return Hydrated(results=self._hits(resident, ranked, query.explain))
 
-    def _spec(self, query: SearchQuery, limit: int) -> RankSpec:
+    def _spec(self, query: SearchQuery, limit: int, offset: int = 0) -> RankSpec:
         labels = {
             kind: value
             for kind, value in (
@@ -201,6 +199,7 @@ class Reads:
         return RankSpec(
             strategy=query.strategy,
             limit=limit,
+            offset=offset,
             threshold=query.threshold,
             types=tuple(query.types) if query.types is not None else ("memory", "message"),
             kinds=tuple(query.kinds) if query.kinds is not None else None,
@@ -210,38 +209,42 @@ class Reads:
             labels=labels,
         )
 
-    def _hit(self, resident: Resident, ranked: Ranked, explain: bool) -> SearchHit:
-        score = round(ranked.score, 6)
-        parts = {name: round(float(part), 6) for name, part in ranked.parts.items()} if explain else None
-        if ranked.kind == "memory":
-            memory = resident.hot.memory(ranked.id)
-            assert memory is not None
-            return SearchHit.model_construct(
-                type="memory",
-                id=memory.id,
-                content=memory.text,
-                score=score,
-                created_at=moment(memory.created_at),
-                event_time=None if memory.event_time is None else moment(memory.event_time),
-                memory=memory_out(memory),
-                message=None,
-                message_ids=list(memory.sources),
-                explain=parts,
-            )
-        message = resident.hot.message(ranked.id)
-        assert message is not None
-        return SearchHit.model_construct(
-            type="message",
-            id=message.id,
-            content=message.content,
-            score=score,
-            created_at=moment(message.created_at),
-            event_time=moment(message.event_time),
-            memory=None,
-            message=message_out(message, status_of(resident, message.id)),
-            message_ids=[message.id],
-            explain=parts,
-        )
+    def _hits(self, resident: Resident, ranked: Sequence[Ranked], explain: bool) -> list[SearchHit]:
+        hits: list[SearchHit] = []
+        for one in ranked:
+            score = round(one.score, 6)
+            parts = {name: round(float(part), 6) for name, part in one.parts.items()} if explain else None
+            if (memory := resident.hot.memory(one.id)) is not None:
+                hits.append(
+                    SearchHit.model_construct(
+                        type="memory",
+                        id=memory.id,
+                        content=memory.text,
+                        score=score,
+                        created_at=moment(memory.created_at),
+                        event_time=optional_moment(memory.event_time),
+                        memory=memory_out(memory),
+                        message=None,
+                        message_ids=list(memory.sources),
+                        explain=parts,
+                    )
+                )
+            elif (message := resident.hot.message(one.id)) is not None:
+                hits.append(
+                    SearchHit.model_construct(
+                        type="message",
+                        id=message.id,
+                        content=message.content,
+                        score=score,
+                        created_at=moment(message.created_at),
+                        event_time=moment(message.event_time),
+                        memory=None,
+                        message=message_out(message, status_of(resident, message.id)),
+                        message_ids=[message.id],
+                        explain=parts,
+                    )
+                )
+        return hits
 
     async def _embed(self, text: str) -> NDArray[np.float32]:
         async with asyncio.timeout(self._settings.search_timeout_seconds):
@@ -281,8 +284,8 @@ class Reads:
         if not missing:
             return
         found = await self._store.get_messages(resident.subject, missing)
-        vectors = await self._store.get_vectors(
-            resident.subject, "message", self._embedder.model, [message.id for message in found]
+        vectors = await self._store.message_vectors(
+            resident.subject, self._embedder.model, [message.id for message in found]
         )
         by_id = {stored.id: stored.vector for stored in vectors}
         resident.hot.put_messages((message, by_id.get(message.id)) for message in found)
@@ -419,9 +422,7 @@ class Reads:
                 resident.stats = await self._stats(resident)
             memories = [m for m in resident.hot.memories() if m.is_current(now)]
             chinese = not memories or looks_chinese(" ".join(m.text for m in memories[:50]))
-            profile = build_profile(
-                subject, memories, resident.stats, now, "zh" if chinese else "en"
-            )
+            profile = build_profile(subject, memories, resident.stats, now, "zh" if chinese else "en")
             answer = encode(profile)
             if state == _state(resident):
                 self.cache.put(key, state, _true_until(resident, now), answer)
@@ -583,4 +584,3 @@ def _true_until(resident: Resident, now: Millis) -> Millis:
         if end is not None and end > now
     ]
     return min(ends, default=now + 3_600_000)
-

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from cluster.buffer import Item
+from cluster.buffer_events import Item
 from cluster.model import Head, Memory, Message, Run
 from cluster.profile import MessageStats
 from cluster.retrieval.hot_subject import HotSubject
-from cluster.wide_store.port import Loaded, WideStore
+from cluster.retrieval.unit_text import embedding_text
+from cluster.wide_store.port import Loaded, StoredVector, Vector, WideStore
 from memgrid.subject import Subject
 
 _PAGE = 1000
@@ -111,7 +113,9 @@ class Residents:
         model: str,
         dimension: int,
         max_bytes: int,
-        on_pending: Callable[[Resident, tuple[Item, ...], bool], None],
+        position: Callable[[], int],
+        on_loaded: Callable[[Resident, tuple[Item, ...], int], None],
+        on_appended: Callable[[Resident, tuple[Item, ...]], None],
         on_activated: Callable[[Resident], Awaitable[None]],
         on_dropped: Callable[[Subject], bool],
     ) -> None:
@@ -119,7 +123,9 @@ class Residents:
         self._model = model
         self._dimension = dimension
         self._max_bytes = max_bytes
-        self._on_pending = on_pending
+        self._position = position
+        self._on_loaded = on_loaded
+        self._on_appended = on_appended
         self._on_activated = on_activated
         self._on_dropped = on_dropped
         self._residents: OrderedDict[Subject, Resident] = OrderedDict()
@@ -141,7 +147,7 @@ class Residents:
         return self._residents.get(subject)
 
     @asynccontextmanager
-    async def use(self, subject: Subject, *, fresh: bool) -> AsyncIterator[Resident]:
+    async def use(self, subject: Subject, *, fresh: bool) -> AsyncGenerator[Resident]:
         """The subject, activated if need be and not evicted meanwhile; `fresh` follows the store first,
         so that what any other owner has acknowledged is seen."""
         resident = self._residents.get(subject)
@@ -152,7 +158,8 @@ class Residents:
         try:
             if fresh:
                 await self.follow(resident)
-            self._residents.move_to_end(subject) if subject in self._residents else None
+            if subject in self._residents:
+                self._residents.move_to_end(subject)
             yield resident
         finally:
             resident.pins -= 1
@@ -164,14 +171,17 @@ class Residents:
 
     async def reload(self, resident: Resident) -> None:
         """Read the subject anew into `resident`: another owner has committed."""
+        as_of = self._position()
+        before = set(resident.pending)
         loaded = await self._store.load(resident.subject)
+        appended = resident.pending - before  # by this owner, while the store was being read
         generation = resident.head.generation
         resident.head = loaded.head
         resident.tail = loaded.tail
         resident.parked = {run.id: run for run in loaded.parked}
         if loaded.head.generation != generation:
             resident.hot = HotSubject(self._dimension)
-            resident.pending = set()
+            appended.clear()
         known = {memory.id: memory for memory in resident.hot.memories()}
         current = {memory.id for memory in loaded.memories}
         for memory in loaded.memories:
@@ -182,9 +192,9 @@ class Residents:
         await self._forget_deleted_messages(resident)
         resident.stats = None
         resident.put_messages(loaded.pending)
-        resident.pending = {message.id for message in loaded.pending}
+        resident.pending = {message.id for message in loaded.pending} | appended
         resident.touch()
-        self._on_pending(resident, items_of(loaded.pending), True)
+        self._on_loaded(resident, items_of(loaded.pending), as_of)
         await self._on_activated(resident)
 
     def drop(self, subject: Subject) -> None:
@@ -213,7 +223,7 @@ class Residents:
         resident.tail = page.tail
         if fresh := resident.put_messages(page.messages):
             resident.pending.update(message.id for message in fresh)
-            self._on_pending(resident, items_of(fresh), False)
+            self._on_appended(resident, items_of(fresh))
             await self._on_activated(resident)
 
     async def _activate(self, subject: Subject) -> Resident:
@@ -223,20 +233,21 @@ class Residents:
         return await asyncio.shield(task)
 
     async def _load(self, subject: Subject) -> Resident:
+        as_of = self._position()
         loaded = await self._store.load(subject)
         resident = Resident(subject, loaded, self._dimension)
         if loaded.head.revision or loaded.pending or loaded.memories:
-            vectors = {
-                stored.id: stored.vector for stored in await self._store.memory_vectors(subject, self._model)
-            }
-            resident.hot.put_memories((memory, vectors.get(memory.id)) for memory in loaded.memories)
+            vectors = {v.id: v for v in await self._store.memory_vectors(subject, self._model)}
+            resident.hot.put_memories(
+                (memory, _vector_of(memory, vectors.get(memory.id))) for memory in loaded.memories
+            )
         await self._load_messages(resident)
         resident.put_messages(loaded.pending)
         resident.pins += 1
         self._residents[subject] = resident
         try:
             self.activations += 1
-            self._on_pending(resident, items_of(loaded.pending), True)
+            self._on_loaded(resident, items_of(loaded.pending), as_of)
             await self._on_activated(resident)
             self._account(resident)
         finally:
@@ -245,7 +256,7 @@ class Residents:
 
     async def _load_messages(self, resident: Resident) -> None:
         """Messages newest first until the subject's eighth of the cache is full, then in order of time."""
-        pages: list[list[tuple[Message, object]]] = []
+        pages: list[list[tuple[Message, StoredVector | None]]] = []
         room = self._max_bytes // 8 - resident.hot.nbytes
         before: str | None = None
         while True:
@@ -285,6 +296,18 @@ class Residents:
 def items_of(messages: Iterable[Message]) -> tuple[Item, ...]:
     """Messages as the buffer counts them; those kept word for word are taken at once."""
     return tuple(Item(message.id, message.tokens, not message.infer) for message in messages)
+
+
+def _vector_of(memory: Memory, stored: StoredVector | None) -> Vector | None:
+    """The stored vector, unless it was made of an earlier text."""
+    if stored is None or stored.content_hash != content_hash(embedding_text(memory)):
+        return None
+    return stored.vector
+
+
+def content_hash(text: str) -> bytes:
+    """What a stored vector was made of."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _differs(stored: Head, known: Head) -> bool:

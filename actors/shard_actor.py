@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from actors.owner import CallArgs, Reply, ShardOwner, failure
-from cluster.logs import configure_logging
+from cluster.logs import configure_logs
 from cluster.settings import Settings
 from memgrid.errors import MemgridError
 from memgrid.subject import SubjectKind, actor_name
 
 
 class ShardActor:
-    """Owns the shards with `shard % actors == number`. A repeated call has one effect, so callers may retry."""
+    """Owns the shards with `shard % actors == number`. A repeated call has one effect: callers may retry."""
 
     def __init__(self, settings: Settings, number: int, name: str | None = None) -> None:
         self._settings = settings
@@ -23,7 +23,7 @@ class ShardActor:
         self._name = name or actor_name(number)
         self._owner: ShardOwner | None = None
         self._opening = asyncio.Lock()
-        configure_logging(settings)
+        configure_logs(settings)
 
     async def _open(self) -> ShardOwner:
         if self._owner is None:
@@ -76,7 +76,6 @@ class ShardActor:
     async def noop(self, payload: bytes) -> bytes:
         """The floor of a call: benchmarks hold everything else against it."""
         return payload
-
 
 
 def actor_options(settings: Settings, number: int) -> dict[str, Any]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-
-import structlog
+from collections.abc import Awaitable, Callable, Sequence
 
 from actors.resident import Residents
 from actors.writes import Writes
 from cluster.ids import Clock
+from cluster.logs import get_log
 from cluster.model import HOUR_MS
 from cluster.wide_store.port import WideStore
 from memgrid.errors import MemgridError
 from memgrid.subject import Subject
 
-_log = structlog.get_logger(__name__)
+_log = get_log()
 _RESUME_SECONDS = 3600.0
 _AT_A_TIME = 4
 
@@ -98,7 +97,9 @@ class Sweep:
             _log.info("memories expired", tenant=subject.tenant, kind=subject.kind, removed=removed)
         return removed
 
-    async def _each(self, subjects: Sequence[Subject], work) -> list[int]:
+    async def _each(
+        self, subjects: Sequence[Subject], work: Callable[[Subject], Awaitable[int]]
+    ) -> list[int]:
         gate = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(subject: Subject) -> int:
@@ -111,7 +112,7 @@ class Sweep:
 
         return await asyncio.gather(*(one(subject) for subject in subjects))
 
-    async def _every(self, seconds: float, work, *, at_once: bool) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool) -> None:
         if not at_once:
             await asyncio.sleep(seconds)
         while True:

@@ -7,24 +7,23 @@ activated, so nothing is lost with this process.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from typing import Literal
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
-from actors.resident import Resident, Residents
+from actors.resident import Resident, Residents, content_hash
 from cluster.embedding.port import Embedder
+from cluster.logs import get_log
 from cluster.model import Memory, Message
-from cluster.retrieval.hot_subject import embedding_text
+from cluster.retrieval.unit_text import embedding_text
 from cluster.search_index.port import IndexDocument, SearchIndex
 from cluster.wide_store.port import StoredVector, WideStore
 from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import Subject
 
-_log = structlog.get_logger(__name__)
+_log = get_log()
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 30.0
 
@@ -37,6 +36,7 @@ class VectorQueue:
         store: WideStore,
         index: SearchIndex,
         embedder: Embedder,
+        residents: Residents,
         *,
         batch_size: int,
     ) -> None:
@@ -44,7 +44,7 @@ class VectorQueue:
         self._index = index
         self._embedder = embedder
         self._batch_size = batch_size
-        self._residents: Residents | None = None
+        self._residents = residents
         self._queue: OrderedDict[Subject, dict[str, None]] = OrderedDict()
         self._forgotten: asyncio.Queue[tuple[Subject, int, tuple[tuple[str, int], ...]]] = asyncio.Queue()
         self._wake = asyncio.Event()
@@ -54,9 +54,8 @@ class VectorQueue:
         self.failures = 0
         self.embedded = 0
 
-    def start(self, residents: Residents) -> None:
-        """Begin working for `residents`."""
-        self._residents = residents
+    def start(self) -> None:
+        """Begin the background work."""
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_forgotten())]
 
     async def close(self) -> None:
@@ -114,7 +113,6 @@ class VectorQueue:
 
     def _next_batch(self) -> list[tuple[Resident, Memory | Message]]:
         """Up to a batch of units, one subject after the other so that none starves."""
-        assert self._residents is not None
         batch: list[tuple[Resident, Memory | Message]] = []
         for subject in list(self._queue):
             ids = self._queue.pop(subject)
@@ -200,8 +198,3 @@ def document(unit: Memory | Message, generation: int, vector: NDArray[np.float32
         created_at=unit.created_at,
         vector=vector,
     )
-
-
-def content_hash(text: str) -> bytes:
-    """What a stored vector was made of."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()

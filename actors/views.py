@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster.model import Labels, Memory, Message, Millis, Run
+from cluster.model import Memory, Message, Millis, Run
 from memgrid.models import MemoryOut, MessageOut, RunOut
 
 
@@ -23,7 +23,10 @@ def memory_out(memory: Memory) -> MemoryOut:
         id=memory.id,
         memory=memory.text,
         kind=memory.kind,
-        **label_fields(memory.labels),
+        user_id=memory.labels.get("user"),
+        agent_id=memory.labels.get("agent"),
+        app_id=memory.labels.get("app"),
+        run_id=memory.labels.get("run"),
         session_id=memory.session,
         topic=memory.topic,
         subtopic=memory.subtopic,
@@ -83,8 +86,3 @@ def run_out(run: Run) -> RunOut:
         error=run.error,
         created_at=moment(run.created_at),
     )
-
-
-def label_fields(labels: Labels) -> dict[str, str | None]:
-    """Labels under the names of the API."""
-    return {f"{kind}_id": labels.get(kind) for kind in ("user", "agent", "app", "run")}

@@ -22,7 +22,7 @@ class Waiters:
         gone = set(ids)
         left: list[tuple[set[str], asyncio.Future[None]]] = []
         for wanted, future in self._waiting[subject]:
-            wanted -= gone
+            wanted.difference_update(gone)
             if wanted and not future.done():
                 left.append((wanted, future))
             elif not future.done():

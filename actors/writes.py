@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from cluster.tokens import count_tokens
 
 from actors.commits import CHUNK, Commits
 from actors.extraction import ExtractionLoop
@@ -15,13 +16,12 @@ from actors.resident import Resident, Residents, items_of
 from actors.vectors import VectorQueue
 from actors.views import memory_out, moment
 from actors.waiters import Waiters
-from cluster import buffer
+from cluster import buffer_events as events
 from cluster.ids import Clock, message_id, minted_at, new_id
 from cluster.jobs import JobKey, encode_job
 from cluster.model import DAY_MS, ChangeEntry, Changes, Claim, Labels, Memory, Message, Millis, Run
 from cluster.retrieval.filters import parse_filter
 from cluster.settings import Settings
-from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded
 from memgrid.models import (
@@ -92,7 +92,7 @@ class Writes:
             ids = [message.id for message in messages]
             waiting = [i for i in ids if i in resident.pending]
             if request.wait and waiting:
-                self._loop.dispatch(buffer.Flush(subject, tuple(waiting)))
+                self._loop.dispatch(events.Flush(subject, tuple(waiting)))
                 await self._waiters.wait(subject, [i for i in waiting if i in resident.pending])
             status, results = await self.outcome(resident, ids)
             return AddResult(
@@ -151,7 +151,7 @@ class Writes:
         for _ in range(_REDO_ROUNDS):
             generation = resident.head.generation
             claimed = await self._claim(resident.subject, generation, messages, request)
-            known = {m.id for m in messages} - {m.id for m in claimed}
+            known = {m.id for m in claimed} - {m.id for m in messages}
             if await self._store.append(resident.subject, generation, claimed):
                 break
             await self._residents.follow(resident)  # erased meanwhile: these messages come after that
@@ -168,7 +168,7 @@ class Writes:
         resident.pending.update(m.id for m in pending)
         self._vectors.add(resident, [m.id for m in fresh])
         if pending:
-            self._loop.dispatch(buffer.Appended(resident.subject, items_of(pending)))
+            self._loop.dispatch(events.Appended(resident.subject, items_of(pending)))
         return claimed, len(there | known)
 
     async def _alive(self, resident: Resident, claimed: list[Message], known: set[str]) -> list[Message]:
@@ -230,9 +230,7 @@ class Writes:
                     )
                 continue
             claims.append(
-                Claim(
-                    kind="message", key=key, payload_hash=payload_hash(message), message_ids=(message.id,)
-                )
+                Claim(kind="message", key=key, payload_hash=payload_hash(message), message_ids=(message.id,))
             )
         if request.idempotency_key is not None:
             whole = hashlib.blake2b(b"".join(payload_hash(m) for m in messages), digest_size=16).digest()
@@ -489,7 +487,7 @@ class Writes:
                         )
                     gone.update(ids)
             if gone:
-                self._loop.dispatch(buffer.Forgotten(subject, tuple(gone)))
+                self._loop.dispatch(events.Forgotten(subject, tuple(gone)))
             if request.memories:
                 orphans = [
                     memory.id
@@ -540,7 +538,7 @@ class Writes:
                 return Changes(commit_id=request_id, at=self._clock(), actor="api", settings=settings)
 
             await self._commits.commit(resident, build)
-            self._loop.dispatch(buffer.PolicySet(subject, request.on_full, request.on_idle))
+            self._loop.dispatch(events.PolicySet(subject, request.on_full, request.on_idle))
             return self.buffer_view(resident)
 
     async def buffer_status(self, subject: Subject, request: Nothing, request_id: str) -> BufferStatus:
@@ -573,7 +571,7 @@ class Writes:
                         raise NotFound(f"there is no message {unknown!r}", field=f"ids[{number}]")
             waiting = [i for i in ids if i in resident.pending]
             if waiting:
-                self._loop.dispatch(buffer.Flush(subject, tuple(waiting)))
+                self._loop.dispatch(events.Flush(subject, tuple(waiting)))
                 if request.wait:
                     await self._waiters.wait(subject, [i for i in waiting if i in resident.pending])
             if not ids:
@@ -606,7 +604,7 @@ class Writes:
                 return Changes(commit_id=request_id, at=self._clock(), actor="api", erase=True)
 
             head = await self._commits.commit(resident, build)
-            self._loop.dispatch(buffer.Forgotten(subject, None))
+            self._loop.dispatch(events.Forgotten(subject, None))
             self._vectors.forget(subject, head.generation, ())
         return EraseResult(
             subject_kind=subject.kind, subject_id=subject.id, memories=memories, messages=messages

@@ -1,0 +1,146 @@
+"""A real memgrid in processes of its own, to be used over HTTP and to be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+START_SECONDS = 120
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`memgrid serve` with a data folder of its own."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "serve.log"
+
+    def start(self) -> None:
+        """Start and wait until it is ready."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        environment = {
+            **os.environ,
+            "MEMGRID_HOST": "127.0.0.1",
+            "MEMGRID_PORT": str(self.port),
+            "MEMGRID_DATA_DIR": str(self.folder / "data"),
+            **{f"MEMGRID_{name.upper()}": value for name, value in self._settings.items()},
+        }
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "memgrid.cli", "serve"],
+                env=environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait_ready(self) -> None:
+        """Poll until requests are served."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                raise RuntimeError(f"memgrid ended with {self._process.returncode}:\n{self.log_tail()}")
+            try:
+                if httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        raise RuntimeError(f"memgrid was not ready in {START_SECONDS} s:\n{self.log_tail()}")
+
+    def log_tail(self) -> str:
+        """The end of its output."""
+        return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that this server started, and whatever that has started."""
+        if self._process is None:
+            return []
+        marker = f"MEMGRID_PORT={self.port}"
+        found: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            try:
+                if any(f"{k}={v}" == marker for k, v in process.environ().items()):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def pids_of(self, title: str) -> list[int]:
+        """Processes whose title contains `title`, for example `ShardActor`."""
+        found: list[int] = []
+        for process in self.processes():
+            try:
+                if title in " ".join(process.cmdline()):
+                    found.append(process.pid)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def kill_actor(self) -> None:
+        """kill -9 of the shard actors."""
+        self._kill(self.pids_of("ray::ShardActor"))
+
+    def kill_replica(self) -> None:
+        """kill -9 of the Serve replicas."""
+        self._kill(self.pids_of("ray::ServeReplica"))
+
+    def kill_everything(self) -> None:
+        """kill -9 of every process: the driver, Ray, its workers."""
+        self._kill([process.pid for process in self.processes()])
+        self._wait_gone()
+
+    def stop(self) -> None:
+        """SIGTERM, as an operator would; whatever is left after that is killed."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(60)
+        finally:
+            self.kill_everything()
+            self._process = None
+
+    def _kill(self, pids: list[int]) -> None:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def _wait_gone(self) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self._process is not None:
+                self._process.poll()
+            left = [p for p in self.processes() if p.status() != psutil.STATUS_ZOMBIE]
+            if not left:
+                return
+            self._kill([process.pid for process in left])
+            time.sleep(0.05)
+        raise RuntimeError("processes would not die")

@@ -1,0 +1,482 @@
+"""The owner without Ray: durable adds, reads that see every write, edits, forgetting, parking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import pytest
+
+from cluster.ids import new_id, system_clock
+from cluster.model import DAY_MS, Memory, Message
+from cluster.pipeline.port import Candidate, Extraction
+from cluster.wide_store.sqlite import SqliteStore
+from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded, Unavailable
+from memgrid.subject import Subject
+from tests.owners import Asking, FakeEmbedder, running_owner
+
+LI = Subject("t", "user", "li")
+WANG = Subject("t", "user", "wang")
+
+
+class EchoExtractor:
+    """One claim for each message, the message's own text: a scripted stand-in for a model."""
+
+    name = "echo"
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self.seen: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def extract(
+        self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
+    ) -> Extraction:
+        self.seen.append([message.id for message in messages])
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        return Extraction(
+            candidates=tuple(
+                Candidate(kind="fact", text=message.content, sources=(message.id,)) for message in messages
+            ),
+            extractor=self.name,
+        )
+
+
+@pytest.fixture
+def extractor() -> EchoExtractor:
+    return EchoExtractor()
+
+
+@pytest.fixture
+async def ask(extractor: EchoExtractor) -> AsyncGenerator[Asking]:
+    async with running_owner(extractor=extractor, buffer_idle_seconds=3600) as asking:
+        yield asking
+
+
+async def texts_of(ask: Asking, subject: Subject) -> list[str]:
+    page = await ask("list_memories", subject, limit=1000)
+    return sorted(memory.memory for memory in page.memories)
+
+
+async def test_an_added_message_is_found_before_it_is_embedded_or_extracted(ask: Asking) -> None:
+    ask.embedder.gate.clear()
+    await ask.add(LI, "我喜欢打羽毛球")
+    result = await ask("search", LI, query="羽毛球", strategy="full_text")
+    assert [hit.content for hit in result.results] == ["我喜欢打羽毛球"]
+    assert result.results[0].message.status == "buffered"
+    ask.embedder.gate.set()
+
+
+async def test_waiting_gives_what_the_extraction_did(ask: Asking) -> None:
+    added = await ask.add(LI, "I live in Hangzhou", wait=True)
+    assert added.status == "done"
+    assert [(change.event, change.memory) for change in added.results] == [("ADD", "I live in Hangzhou")]
+    assert added.memory_id == added.results[0].id
+    job = await ask("job", LI, id=added.job_id)
+    assert (job.status, job.messages, job.done) == ("done", 1, 1)
+    assert job.results == added.results
+
+
+async def test_a_job_is_pending_until_its_messages_are_in_a_run(
+    ask: Asking, extractor: EchoExtractor
+) -> None:
+    added = await ask.add(LI, "I live in Hangzhou")
+    assert added.status == "pending"
+    assert (await ask("job", LI, id=added.job_id)).status == "pending"
+    await ask("process", LI)
+    assert (await ask("job", LI, id=added.job_id)).status == "done"
+
+
+async def test_the_same_request_id_has_one_effect(ask: Asking) -> None:
+    request_id = new_id()
+    fields = {"messages": [{"content": "I live in Hangzhou"}], "user_id": "li", "wait": True}
+    first = await ask("add", LI, request_id, **fields)
+    again = await ask("add", LI, request_id, **fields)
+    assert again.message_ids == first.message_ids
+    assert len((await ask("messages", LI)).messages) == 1
+    assert await texts_of(ask, LI) == ["I live in Hangzhou"]
+
+
+async def test_an_idempotency_key_has_one_effect_and_one_payload(ask: Asking) -> None:
+    first = await ask.add(LI, "one", "two", idempotency_key="k")
+    again = await ask.add(LI, "one", "two", idempotency_key="k")
+    assert again.message_ids == first.message_ids
+    assert again.duplicates == 2
+    assert len((await ask("messages", LI)).messages) == 2
+    with pytest.raises(Conflict) as refused:
+        await ask.add(LI, "one", "three", idempotency_key="k")
+    assert refused.value.field == "idempotency_key"
+    assert len((await ask("messages", LI)).messages) == 2
+
+
+async def test_a_clients_message_id_is_one_message_in_its_session(ask: Asking) -> None:
+    message = {"content": "hello there", "id": "m1"}
+    await ask("add", LI, messages=[message, message], user_id="li")
+    await ask("add", LI, messages=[message], user_id="li")
+    await ask("add", LI, messages=[message], user_id="li", session_id="another")
+    assert len((await ask("messages", LI)).messages) == 2
+    with pytest.raises(Conflict):
+        await ask("add", LI, messages=[{"content": "something else", "id": "m1"}], user_id="li")
+
+
+async def test_a_deleted_message_does_not_come_back_with_a_retry(ask: Asking) -> None:
+    first = await ask.add(LI, "my secret", idempotency_key="k")
+    await ask("delete_messages", LI, ids=first.message_ids)
+    await ask.add(LI, "my secret", idempotency_key="k", wait=True)
+    assert (await ask("messages", LI)).messages == []
+    assert (await ask("search", LI, query="secret")).results == []
+    assert await texts_of(ask, LI) == []
+
+
+async def test_infer_false_keeps_messages_word_for_word(ask: Asking, extractor: EchoExtractor) -> None:
+    added = await ask.add(LI, "Keep me exactly.", infer=False, wait=True)
+    page = await ask("list_memories", LI)
+    assert [(m.memory, m.kind) for m in page.memories] == [("Keep me exactly.", "note")]
+    assert page.memories[0].source_message_ids == added.message_ids
+    assert extractor.seen == []
+
+
+async def test_metadata_and_labels_reach_the_memory_and_filter(ask: Asking) -> None:
+    await ask(
+        "add",
+        LI,
+        messages=[{"content": "I live in Hangzhou"}],
+        user_id="li",
+        agent_id="a1",
+        metadata={"category": "home", "priority": 3},
+        wait=True,
+    )
+    await ask.add(LI, "I like tea", wait=True)
+    memory = (await ask("list_memories", LI, filters={"metadata": {"priority": {"gte": 3}}})).memories
+    assert [m.memory for m in memory] == ["I live in Hangzhou"]
+    assert (memory[0].agent_id, memory[0].category) == ("a1", "home")
+    found = await ask("search", LI, query="live tea", agent_id="a1")
+    assert {hit.content for hit in found.results} == {"I live in Hangzhou"}
+
+
+async def test_update_keeps_history_and_is_seen_at_once(ask: Asking) -> None:
+    memory_id = (await ask.add(LI, "I live in Beijing", wait=True)).memory_id
+    await ask("search", LI, query="live")
+    updated = await ask("update_memory", LI, id=memory_id, patch={"text": "I live in Hangzhou"})
+    assert updated.memory == "I live in Hangzhou"
+    assert updated.updated_at >= updated.created_at
+    found = await ask("search", LI, query="Hangzhou", types=["memory"])
+    assert [hit.id for hit in found.results] == [memory_id]
+    history = (await ask("history", LI, id=memory_id)).history
+    assert [(entry.event, entry.old_memory, entry.new_memory) for entry in history] == [
+        ("ADD", None, "I live in Beijing"),
+        ("UPDATE", "I live in Beijing", "I live in Hangzhou"),
+    ]
+
+
+async def test_an_immutable_memory_is_not_changed(ask: Asking) -> None:
+    memory_id = (await ask.add(LI, "I live in Beijing", wait=True)).memory_id
+    await ask("update_memory", LI, id=memory_id, patch={"immutable": True})
+    with pytest.raises(Conflict):
+        await ask("update_memory", LI, id=memory_id, patch={"text": "elsewhere"})
+    assert (await ask("update_memory", LI, id=memory_id, patch={"immutable": False})).immutable is False
+
+
+async def test_a_deleted_memory_is_gone_from_every_answer(ask: Asking) -> None:
+    memory_id = (await ask.add(LI, "I live in Beijing", wait=True)).memory_id
+    await ask("delete_memory", LI, id=memory_id)
+    with pytest.raises(NotFound):
+        await ask("get_memory", LI, id=memory_id)
+    with pytest.raises(NotFound):
+        await ask("delete_memory", LI, id=memory_id)
+    assert await texts_of(ask, LI) == []
+    assert (await ask("search", LI, query="Beijing", types=["memory"])).results == []
+    assert "Beijing" not in str((await ask("history", LI, id=memory_id)).history)
+
+
+async def test_one_subject_never_sees_another(ask: Asking) -> None:
+    memory_id = (await ask.add(LI, "I live in Hangzhou", wait=True)).memory_id
+    other_tenant = Subject("other", "user", "li")
+    for stranger in (WANG, other_tenant, Subject("t", "agent", "li")):
+        assert (await ask("search", stranger, query="Hangzhou")).results == []
+        assert await texts_of(ask, stranger) == []
+        with pytest.raises(NotFound):
+            await ask("get_memory", stranger, id=memory_id)
+
+
+async def test_variables_are_set_read_and_deleted(ask: Asking) -> None:
+    await ask("set_variables", LI, variables={"姓名": "张三", "爱好": "打羽毛球"})
+    again = await ask("set_variables", LI, variables={"爱好": "下棋"})
+    assert again.variables == {"姓名": "张三", "爱好": "下棋"}
+    assert (await ask("delete_variables", LI, names=["爱好", "nothing"])).count == 1
+    assert (await ask("variables", LI)).variables == {"姓名": "张三"}
+
+
+async def test_marks_are_added_removed_and_replaced(ask: Asking) -> None:
+    added = await ask.add(LI, "one", "two", "three")
+    assert (await ask("mark_messages", LI, new="hint", ids=added.message_ids[:2])).count == 2
+    assert (await ask("mark_messages", LI, new="seen", old="hint", ids=added.message_ids[:1])).count == 1
+    assert [m.content for m in (await ask("messages", LI, mark="hint")).messages] == ["two"]
+    assert [m.content for m in (await ask("messages", LI, exclude_mark="hint")).messages] == ["one", "three"]
+    assert (await ask("mark_messages", LI, old="hint")).count == 1
+    assert (await ask("delete_messages", LI, marks=["seen"])).count == 1
+    assert [m.content for m in (await ask("messages", LI)).messages] == ["two", "three"]
+    with pytest.raises(InvalidInput):
+        await ask("mark_messages", LI)
+
+
+async def test_deleting_a_session_may_take_its_memories_along(ask: Asking) -> None:
+    await ask.add(LI, "I live in Beijing", session_id="s1", wait=True)
+    await ask.add(LI, "I like tea", session_id="s2", wait=True)
+    assert (await ask("delete_messages", LI, session_id="s1", memories=True)).count == 1
+    assert await texts_of(ask, LI) == ["I like tea"]
+    assert [s.session_id for s in (await ask("sessions", LI)).sessions] == ["s2"]
+
+
+async def test_erase_forgets_everything_and_the_subject_can_start_anew(ask: Asking) -> None:
+    await ask.add(LI, "I live in Beijing", wait=True)
+    await ask.add(LI, "not extracted yet")
+    erased = await ask("erase", LI)
+    assert (erased.memories, erased.messages) == (1, 2)
+    assert await texts_of(ask, LI) == []
+    assert (await ask("messages", LI)).messages == []
+    assert (await ask("buffer_status", LI)).message_ids == []
+    assert (await ask("profile", LI)).total_memories == 0
+    await ask.add(LI, "I live in Hangzhou", wait=True)
+    assert await texts_of(ask, LI) == ["I live in Hangzhou"]
+
+
+async def test_a_failing_extraction_is_retried_then_parked_and_driven_again(extractor: EchoExtractor) -> None:
+    async with running_owner(extractor=extractor, buffer_idle_seconds=3600, extraction_attempts=3) as ask:
+        extractor.failures = [Unavailable(f"down {n}") for n in range(3)]
+        added = await ask.add(LI, "I live in Hangzhou", wait=True)
+        assert added.status == "parked"
+        assert len(extractor.seen) == 3
+        (run,) = (await ask("runs", LI, status="parked")).runs
+        assert (run.error, run.attempts, run.message_ids) == ("down 2", 3, added.message_ids)
+        assert (await ask("job", LI, id=added.job_id)).error == "down 2"
+        assert (await ask("messages", LI)).messages[0].status == "parked"
+        driven = await ask("drive_run", LI, id=run.id)
+        assert driven.status == "done"
+        assert [change.memory for change in driven.results] == ["I live in Hangzhou"]
+        assert (await ask("runs", LI, status="parked")).runs == []
+        assert (await ask("run", LI, id=run.id)).status == "done"
+
+
+async def test_a_failing_extraction_that_recovers_is_not_parked(
+    ask: Asking, extractor: EchoExtractor
+) -> None:
+    extractor.failures = [Unavailable("down")]
+    assert (await ask.add(LI, "I live in Hangzhou", wait=True)).status == "done"
+    assert (await ask("runs", LI, status="parked")).runs == []
+
+
+async def test_reads_and_adds_go_on_while_an_extraction_is_stuck(
+    ask: Asking, extractor: EchoExtractor
+) -> None:
+    extractor.gate.clear()
+    await ask.add(LI, "I live in Hangzhou")
+    await ask("process", LI, wait=False)
+    await ask.add(LI, "and I like tea")
+    assert len((await ask("search", LI, query="Hangzhou tea")).results) == 2
+    status = await ask("buffer_status", LI)
+    assert len(status.running) == 1
+    extractor.gate.set()
+    await ask("process", LI)
+    assert await texts_of(ask, LI) == ["I live in Hangzhou", "and I like tea"]
+
+
+async def test_a_switched_off_trigger_stays_off_until_asked(extractor: EchoExtractor) -> None:
+    async with running_owner(extractor=extractor, buffer_full_tokens=1, buffer_idle_seconds=0.01) as ask:
+        await ask("set_buffer_policy", LI, on_full=False, on_idle=False)
+        added = await ask.add(LI, "I live in Hangzhou")
+        await ask.add(WANG, "I live in Beijing", wait=True)
+        status = await ask("buffer_status", LI)
+        assert (status.message_ids, status.is_full) == (added.message_ids, True)
+        assert status.policy.on_idle is False
+        processed = await ask("process", LI, ids=added.message_ids)
+        assert [change.memory for change in processed.results] == ["I live in Hangzhou"]
+        again = await ask("process", LI, ids=added.message_ids)
+        assert again.results == processed.results
+        with pytest.raises(NotFound):
+            await ask("process", LI, ids=["no-such-message"])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"buffer_full_tokens": 1}, {"buffer_idle_seconds": 0.01}], ids=["full", "idle"]
+)
+async def test_a_trigger_fires_by_itself(extractor: EchoExtractor, settings: dict[str, float]) -> None:
+    async with running_owner(extractor=extractor, **{"buffer_idle_seconds": 3600, **settings}) as ask:
+        added = await ask.add(LI, "I live in Hangzhou")
+        await ask.owner.waiters.wait(LI, added.message_ids)
+        assert await texts_of(ask, LI) == ["I live in Hangzhou"]
+
+
+async def test_search_without_embeddings_says_degraded(ask: Asking) -> None:
+    await ask.add(LI, "我喜欢打羽毛球")
+    ask.embedder.error = Unavailable("model gone")
+    result = await ask("search", LI, query="羽毛球")
+    assert result.degraded == ["embedding"]
+    assert [hit.content for hit in result.results] == ["我喜欢打羽毛球"]
+    ask.embedder.error = None
+
+
+async def test_answers_from_the_cache_are_never_stale(ask: Asking) -> None:
+    await ask.add(LI, "I like green tea", wait=True)
+    await ask.owner.vectors.settled()
+    first = await ask("search", LI, query="tea")
+    assert await ask("search", LI, query="tea") == first
+    assert ask.owner.reads.cache.hits == 1
+    await ask.add(LI, "I like black tea")
+    assert len((await ask("search", LI, query="tea")).results) > len(first.results)
+
+
+async def test_an_expired_memory_is_not_shown_and_the_sweep_removes_it(extractor: EchoExtractor) -> None:
+    now = system_clock()
+    offset = 0
+    async with running_owner(
+        extractor=extractor, buffer_idle_seconds=3600, clock=lambda: now + offset
+    ) as ask:
+        memory_id = (await ask.add(LI, "I live in Hangzhou", wait=True)).memory_id
+        await ask.add(LI, "I like tea", wait=True)
+        await ask("update_memory", LI, id=memory_id, patch={"expires_at": (now + DAY_MS) / 1000})
+        assert len(await texts_of(ask, LI)) == 2
+        offset = 2 * DAY_MS
+        assert await texts_of(ask, LI) == ["I like tea"]
+        await ask.owner.sweep.clean_up()
+        history = (await ask("history", LI, id=memory_id)).history
+        assert (history[-1].event, history[-1].actor) == ("EXPIRE", "sweep")
+        assert ask.owner.sweep.expired == 1
+
+
+async def test_cleanup_removes_old_memories_but_not_immutable_ones(extractor: EchoExtractor) -> None:
+    now = system_clock()
+    offset = 0
+    async with running_owner(
+        extractor=extractor, buffer_idle_seconds=3600, clock=lambda: now + offset
+    ) as ask:
+        await ask.add(LI, "old", wait=True)
+        kept = (await ask.add(LI, "old and dear", wait=True)).memory_id
+        await ask("update_memory", LI, id=kept, patch={"immutable": True})
+        offset = 100 * DAY_MS
+        await ask.add(LI, "new", wait=True)
+        result = await ask("cleanup", LI, days_old=90)
+        assert (result.deleted_count, result.total_old_memories) == (1, 1)
+        assert await texts_of(ask, LI) == ["new", "old and dear"]
+
+
+async def test_too_many_waiting_messages_are_refused_with_a_time(extractor: EchoExtractor) -> None:
+    async with running_owner(extractor=extractor, buffer_idle_seconds=3600, max_pending_messages=2) as ask:
+        await ask.add(LI, "one", "two")
+        with pytest.raises(Overloaded) as refused:
+            await ask.add(LI, "three")
+        assert refused.value.retry_after is not None
+        await ask("process", LI)
+        await ask.add(LI, "three")
+
+
+async def test_a_restarted_owner_goes_on_where_the_last_one_stopped(
+    extractor: EchoExtractor, tmp_path: object
+) -> None:
+    store = SqliteStore(":memory:")
+    await store.open(shards=4)
+    extractor.gate.clear()
+    async with running_owner(store=Unclosed(store), extractor=extractor, buffer_idle_seconds=3600) as ask:
+        added = await ask.add(LI, "I live in Hangzhou")
+    extractor.gate.set()
+    async with running_owner(store=store, extractor=extractor, buffer_idle_seconds=0.01) as ask:
+        # Nobody asks for this subject: the resumption at the start must find it.
+        while not extractor.seen:
+            await asyncio.sleep(0)
+        assert (await ask("job", LI, id=added.job_id)).status in ("running", "done")
+        await ask("process", LI)
+        assert await texts_of(ask, LI) == ["I live in Hangzhou"]
+
+
+async def test_many_subjects_in_little_memory_lose_nothing(extractor: EchoExtractor) -> None:
+    subjects = [Subject("t", "user", f"u{n}") for n in range(30)]
+    async with running_owner(extractor=extractor, buffer_idle_seconds=3600, hot_bytes=1024 * 1024) as ask:
+        for subject in subjects:
+            await ask.add(subject, *(f"{subject.id} says {n} " + "words " * 40 for n in range(25)), wait=True)
+            await ask.owner.vectors.settled()
+        assert ask.owner.residents.evictions > 0
+        assert ask.owner.residents.nbytes < 1.5 * 1024 * 1024
+        for subject in subjects:
+            assert len(await texts_of(ask, subject)) == 25
+            found = await ask("search", subject, query=f"{subject.id} says 7")
+            assert subject.id in found.results[0].content
+
+
+class Unclosed:
+    """A store that outlives its owner."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_two_owners_of_one_subject_lose_and_double_nothing() -> None:
+    store = SqliteStore(":memory:")
+    await store.open(shards=4)
+    one, two = EchoExtractor(), EchoExtractor()
+    async with (
+        running_owner(store=Unclosed(store), extractor=one, buffer_idle_seconds=3600) as first,
+        running_owner(store=Unclosed(store), extractor=two, buffer_idle_seconds=3600) as second,
+    ):
+
+        async def talk(ask: Asking, name: str) -> None:
+            for n in range(12):
+                await ask.add(LI, f"{name} statement {n}", wait=n % 3 == 0)
+                assert f"{name} statement {n}" in [
+                    m.content for m in (await ask("messages", LI, newest_first=True)).messages
+                ]
+                await ask("set_variables", LI, variables={f"{name}{n}": str(n)})
+
+        await asyncio.gather(talk(first, "first"), talk(second, "second"))
+        await asyncio.gather(first("process", LI), second("process", LI))
+        said = sorted(f"{name} statement {n}" for name in ("first", "second") for n in range(12))
+        for ask in (first, second):
+            messages = (await ask("messages", LI, limit=1000)).messages
+            assert sorted(m.content for m in messages) == said
+            facts = (await ask("list_memories", LI, kinds=["fact"], limit=1000)).memories
+            assert sorted(m.memory for m in facts) == said
+            assert len((await ask("variables", LI)).variables) == 24
+            assert (await ask("buffer_status", LI)).message_ids == []
+        inputs = [i for run in (await first("runs", LI, limit=1000)).runs for i in run.message_ids]
+        assert len(inputs) == len(set(inputs)) == 24
+    await store.close()
+
+
+async def test_an_owner_sees_at_once_what_another_has_written() -> None:
+    store = SqliteStore(":memory:")
+    await store.open(shards=4)
+    async with (
+        running_owner(store=Unclosed(store), extractor=EchoExtractor(), buffer_idle_seconds=3600) as first,
+        running_owner(store=Unclosed(store), extractor=EchoExtractor(), buffer_idle_seconds=3600) as second,
+    ):
+        memory_id = (await first.add(LI, "I live in Beijing", wait=True)).memory_id
+        assert await texts_of(second, LI) == ["I live in Beijing"]
+        await second("update_memory", LI, id=memory_id, patch={"text": "I live in Hangzhou"})
+        assert await texts_of(first, LI) == ["I live in Hangzhou"]
+        await first("delete_memory", LI, id=memory_id)
+        assert await texts_of(second, LI) == []
+        await second.add(LI, "a new message")
+        assert (await first("search", LI, query="new message")).results[0].content == "a new message"
+        await first("erase", LI)
+        assert (await second("search", LI, query="new message")).results == []
+    await store.close()
+
+
+async def test_a_drained_owner_refuses_and_says_when_to_come_back() -> None:
+    embedder = FakeEmbedder()
+    async with running_owner(embedder=embedder) as ask:
+        await ask.add(LI, "hello")
+        await ask.owner.loop.drain()
+        ask.owner._draining = True
+        with pytest.raises(Overloaded) as refused:
+            await ask.add(LI, "again")
+        assert refused.value.retry_after is not None
+        ask.owner._draining = False
