@@ -1,0 +1,91 @@
+"""The embedding models that come with the installation: no server, no key, no download."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.embedding.e5 import E5Engine, clean
+from cluster.embedding.port import EmbeddingRole
+from cluster.embedding.use import UseEngine
+from memgrid.errors import InvalidInput, Unavailable
+
+
+class _Engine(Protocol):
+    dimension: ClassVar[int]
+    slice: ClassVar[int]
+    """Texts in one call: as many as the engine gains from, as few as a cancelled caller still costs."""
+
+    def __init__(self, threads: int) -> None: ...
+    def start(self) -> None:
+        """Load the model and prepare the calling thread."""
+        ...
+
+    def embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]: ...
+
+
+_ENGINES: dict[str, type[_Engine]] = {
+    "multilingual-e5-small": E5Engine,
+    "universal-sentence-encoder": UseEngine,
+}
+
+BUNDLED_MODELS = frozenset(_ENGINES)
+"""The names that need no endpoint."""
+
+
+class BundledEmbedder:
+    """A bundled model behind the embedding port.
+
+    Queries and passages have a worker thread each, so a query waits for no passage. The model is loaded
+    on first use. An empty or blank text is the zero vector: its cosine with everything is 0. Of a long
+    text the beginning counts (`e5.MAX_TOKENS`, `use.MAX_CHARACTERS`).
+    """
+
+    def __init__(self, model: str, *, threads: int = 1) -> None:
+        """`threads` is what one text may use. Raises InvalidInput for a model that is not bundled."""
+        if model not in _ENGINES:
+            raise InvalidInput(
+                f"embedding model {model!r} is not bundled",
+                field="embedding_model",
+                remedy=f"choose one of {', '.join(sorted(_ENGINES))}, or set embedding_base_url",
+            )
+        self._model = model
+        self._engine = _ENGINES[model](threads)
+        self._closed = False
+        self._workers: dict[EmbeddingRole, ThreadPoolExecutor] = {
+            role: ThreadPoolExecutor(1, f"embed-{role}", initializer=self._engine.start)
+            for role in ("query", "passage")
+        }
+
+    @property
+    def model(self) -> str:
+        return self._model
+
+    @property
+    def dimension(self) -> int:
+        return self._engine.dimension
+
+    async def embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        cleaned = [(at, text) for at, text in enumerate(map(clean, texts)) if text.strip()]
+        loop = asyncio.get_running_loop()
+        for first in range(0, len(cleaned), self._engine.slice):
+            if self._closed:
+                raise Unavailable("the embedding model is closed")
+            places, part = zip(*cleaned[first : first + self._engine.slice], strict=True)
+            vectors[list(places)] = await loop.run_in_executor(
+                self._workers[role], self._engine.embed, part, role
+            )
+        return vectors
+
+    async def close(self) -> None:
+        """Ends the worker threads after the text they are at."""
+        self._closed = True
+        for worker in self._workers.values():
+            worker.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(*(asyncio.to_thread(worker.shutdown) for worker in self._workers.values()))
