@@ -1,0 +1,515 @@
+"""What becomes of a claim: ADD, UPDATE, SUPERSEDE or NONE. Pure: no clock, no ids of its own, no I/O.
+
+Two claims **mean the same** when their normalised texts are equal, or their topic, subtopic and value. Two
+claims **contradict** when they fill the same single-valued slot with different values, when one denies
+what the other says, or when one likes what the other dislikes. Of two that contradict, the one said later
+is current, whichever was merged first; the other keeps its text and is closed (`valid_to`,
+`superseded_by`). So the order in which batches arrive does not decide what is current.
+
+In a memory's `attributes`: `value` is the bare value, `said_at` when it was last said, `evidence` in how many
+messages (`sources` keeps the newest MAX_SOURCES), `negates` marks a denial, `speaker` whose claim it is
+where a subject's messages have several speakers (claims of two speakers never meet).
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from cluster.model import ChangeEntry, Labels, Memory, Message, Millis
+from cluster.pipeline.port import Candidate
+from memgrid.models import SourceType
+from memgrid.subject import Subject
+
+MAX_SOURCES = 64
+MAX_NOTE_CHARACTERS = 65_536
+"""A longer message is cut in its note (a commit is bounded); the message itself is kept whole."""
+
+Action = Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
+
+_NOT_TEXT = re.compile(r"[^\w+#]+")
+_ARTICLE = re.compile(r"(?:an?|the) ")
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was done with one candidate, and why. `memory_id` is the memory it led to or was found in."""
+
+    candidate: Candidate
+    action: Action
+    memory_id: str | None
+    reason: str
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """What a merge changes: whole memories to put, ids to delete, and the history of both."""
+
+    put: tuple[Memory, ...] = ()
+    delete: tuple[str, ...] = ()
+    entries: tuple[ChangeEntry, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+
+def normalise(text: str) -> str:
+    """Text as it is compared: NFKC, case-folded, without punctuation; + and # are kept for "C++", "C#"."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _NOT_TEXT.sub(" ", folded).strip() or folded.strip()
+
+
+def _normalise_value(value: object) -> str | None:
+    if value is None:
+        return None
+    folded = normalise(str(value))
+    return _ARTICLE.sub("", folded, count=1) if _ARTICLE.match(folded) else folded
+
+
+class _Claim(NamedTuple):
+    """What a candidate or a memory says, in comparable form."""
+
+    speaker: str | None
+    text: str
+    topic: str | None
+    subtopic: str | None
+    value: str | None
+    negates: bool
+
+    @property
+    def slot(self) -> tuple[str | None, str, str] | None:
+        if self.topic is None or self.subtopic is None:
+            return None
+        return self.speaker, self.topic, self.subtopic
+
+    @property
+    def taste(self) -> tuple[str | None, str] | None:
+        """Key of claims about liking or disliking one thing."""
+        return (self.speaker, self.value) if self.topic == "interest" and self.value else None
+
+    @property
+    def dislikes(self) -> bool:
+        return self.subtopic is not None and self.subtopic.startswith("dislike")
+
+
+def _claim_of(claim: Candidate | Memory) -> _Claim:
+    attributes = claim.attributes
+    is_candidate = isinstance(claim, Candidate)
+    return _Claim(
+        speaker=attributes.get("speaker"),
+        text=normalise(claim.text),
+        topic=claim.topic,
+        subtopic=claim.subtopic,
+        value=_normalise_value(claim.value if is_candidate else attributes.get("value")),
+        negates=claim.negates if is_candidate else bool(attributes.get("negates")),
+    )
+
+
+def _said_at(memory: Memory) -> Millis:
+    for at in (memory.attributes.get("said_at"), memory.valid_from, memory.event_time):
+        if isinstance(at, int):
+            return at
+    return memory.created_at
+
+
+class KnownIndex:
+    """A subject's memories by what they say, so that merging looks at few of them.
+
+    Build it once per subject and `apply` what was committed, or let `merge` build one.
+    """
+
+    def __init__(self, memories: Iterable[Memory] = ()) -> None:
+        self.memories: dict[str, Memory] = {}
+        self._claims: dict[str, _Claim] = {}
+        self._by_text: dict[tuple[str | None, str], list[str]] = {}
+        self._by_slot: dict[tuple[str | None, str, str], list[str]] = {}
+        self._denials: dict[tuple[str | None, str, str], list[str]] = {}
+        self._by_value: dict[tuple[tuple[str | None, str, str], str], list[str]] = {}
+        self._by_taste: dict[tuple[str | None, str], list[str]] = {}
+        for memory in memories:
+            self.put(memory)
+
+    def apply(self, decisions: Decisions) -> None:
+        """Take over what a commit has made true."""
+        for memory_id in decisions.delete:
+            self.remove(memory_id)
+        for memory in decisions.put:
+            self.put(memory)
+
+    def put(self, memory: Memory) -> None:
+        """Add a memory, or replace the one with its id."""
+        if memory.kind in ("variable", "task"):
+            # Set by name and by the caller: never what a claim is compared with.
+            self.memories[memory.id] = memory
+            return
+        claim = _claim_of(memory)
+        if memory.id in self.memories:
+            if self._claims.get(memory.id) == claim:
+                self.memories[memory.id] = memory
+                return
+            self.remove(memory.id)
+        self.memories[memory.id] = memory
+        self._claims[memory.id] = claim
+        for keys, key in self._keys(claim):
+            keys.setdefault(key, []).append(memory.id)
+
+    def remove(self, memory_id: str) -> None:
+        """Forget a memory; one that is not there is no error."""
+        self.memories.pop(memory_id, None)
+        claim = self._claims.pop(memory_id, None)
+        if claim is not None:
+            for keys, key in self._keys(claim):
+                keys[key].remove(memory_id)
+                if not keys[key]:
+                    del keys[key]
+
+    def _keys(self, claim: _Claim) -> Iterable[tuple[dict[Any, list[str]], Any]]:
+        yield self._by_text, (claim.speaker, claim.text)
+        slot = claim.slot
+        if slot is None:
+            return
+        yield (self._denials if claim.negates else self._by_slot), slot
+        if claim.value is not None:
+            yield self._by_value, (slot, claim.value)
+        if claim.taste is not None:
+            yield self._by_taste, claim.taste
+
+    def same(self, claim: _Claim) -> Iterable[str]:
+        """Ids of memories that mean the same."""
+        yield from self._by_text.get((claim.speaker, claim.text), ())
+        if claim.slot is not None and claim.value is not None:
+            for memory_id in self._by_value.get((claim.slot, claim.value), ()):
+                if self._claims[memory_id].negates == claim.negates:
+                    yield memory_id
+
+    def contradicting(self, claim: _Claim, *, single_valued: bool) -> Iterable[str]:
+        """Ids of memories, current or not, that cannot be true together with the claim."""
+        slot = claim.slot
+        if slot is None:
+            return
+        if claim.negates:
+            if claim.value is None:
+                yield from self._by_slot.get(slot, ())
+            else:
+                for memory_id in self._by_value.get((slot, claim.value), ()):
+                    if not self._claims[memory_id].negates:
+                        yield memory_id
+        else:
+            if single_valued:
+                for memory_id in self._by_slot.get(slot, ()):
+                    other = self._claims[memory_id]
+                    if other.value != claim.value or (claim.value is None and other.text != claim.text):
+                        yield memory_id
+            for memory_id in self._denials.get(slot, ()):
+                if self._claims[memory_id].value in (None, claim.value):
+                    yield memory_id
+        if claim.taste is not None:
+            for memory_id in self._by_taste.get(claim.taste, ()):
+                other = self._claims[memory_id]
+                opposed = other.dislikes != claim.dislikes
+                if claim.negates or other.negates:
+                    opposed = not opposed and claim.negates != other.negates
+                if opposed:
+                    yield memory_id
+
+
+class _Merge:
+    """One merge under way: what is known, and on top of it what this batch has changed."""
+
+    def __init__(self, known: KnownIndex, now: Millis) -> None:
+        self.known = known
+        self.now = now
+        self.fresh = KnownIndex()
+        self.touched: dict[str, Memory] = {}
+        """Every new or changed memory, in the order it was first touched."""
+        self.entries: list[ChangeEntry] = []
+        self.decisions: list[Decision] = []
+
+    def get(self, memory_id: str) -> Memory:
+        return self.touched.get(memory_id) or self.known.memories[memory_id]
+
+    def same(self, claim: _Claim) -> list[Memory]:
+        ids = dict.fromkeys((*self.known.same(claim), *self.fresh.same(claim)))
+        return [self.get(memory_id) for memory_id in ids]
+
+    def contradicting(self, claim: _Claim, *, single_valued: bool) -> list[Memory]:
+        ids = dict.fromkeys(
+            (
+                *self.known.contradicting(claim, single_valued=single_valued),
+                *self.fresh.contradicting(claim, single_valued=single_valued),
+            )
+        )
+        return [self.get(memory_id) for memory_id in ids]
+
+    def decide(
+        self, candidate: Candidate, at: Millis, new_memory: Callable[[Candidate, Millis], Memory]
+    ) -> None:
+        """Merge one candidate, whose claim was made at `at`."""
+        claim = _claim_of(candidate)
+        same = self.same(claim)
+
+        counted = next((memory for memory in same if _has(memory, candidate.sources)), None)
+        if counted is not None:
+            self.decided(candidate, "NONE", counted, "known from these messages")
+            return
+        current = next((memory for memory in same if memory.is_current(self.now)), None)
+        if current is not None:
+            if current.immutable:
+                self.decided(candidate, "NONE", current, "an immutable memory says so")
+            else:
+                self.support(current, candidate, at)
+            return
+
+        against = self.contradicting(claim, single_valued=candidate.single_valued)
+        later = [memory for memory in against if _said_at(memory) > at]
+        if later:
+            closer = min(later, key=lambda memory: (_said_at(memory), memory.id))
+            closed = next((memory for memory in same if memory.superseded_by == closer.id), None)
+            if closed is not None and not closed.immutable:
+                self.support(closed, candidate, at)
+                return
+            memory = new_memory(candidate, at)
+            memory = msgspec.structs.replace(
+                memory, valid_to=max(_said_at(closer), memory.valid_from or 0), superseded_by=closer.id
+            )
+            self.add(memory, candidate, "ADD", f"older than {closer.id}")
+            return
+
+        memory = new_memory(candidate, at)
+        standing = [other for other in against if other.is_current(self.now)]
+        superseded = [other for other in standing if not other.immutable]
+        fixed = ", ".join(other.id for other in standing if other.immutable)
+        if superseded:
+            reason = f"supersedes {', '.join(other.id for other in superseded)}"
+            self.add(memory, candidate, "SUPERSEDE", reason)
+        else:
+            self.add(memory, candidate, "ADD", f"contradicts immutable {fixed}" if fixed else None)
+        for other in superseded:
+            self.close(other, memory, memory.valid_from if memory.valid_from is not None else at)
+
+    def decided(self, candidate: Candidate, action: Action, memory: Memory, reason: str) -> None:
+        self.decisions.append(Decision(candidate, action, memory.id, reason))
+
+    def add(self, memory: Memory, candidate: Candidate, action: Action, reason: str | None) -> None:
+        self.fresh.put(memory)
+        self.touched[memory.id] = memory
+        self.entries.append(
+            ChangeEntry(memory_id=memory.id, event="ADD", new_text=memory.text, reason=reason)
+        )
+        self.decided(candidate, action, memory, reason or "new")
+
+    def support(self, memory: Memory, candidate: Candidate, at: Millis) -> None:
+        """Add evidence: nothing else of the memory changes."""
+        new = [source for source in candidate.sources if source not in memory.sources]
+        evidence = memory.attributes.get("evidence", len(memory.sources)) + len(new)
+        attributes = memory.attributes | {
+            "said_at": max(at, _said_at(memory)),
+            "evidence": evidence,
+        }
+        if memory.id not in self.touched:
+            self.entries.append(
+                ChangeEntry(
+                    memory_id=memory.id,
+                    event="UPDATE",
+                    old_text=memory.text,
+                    new_text=memory.text,
+                    reason="said again",
+                )
+            )
+        self.touched[memory.id] = msgspec.structs.replace(
+            memory,
+            sources=tuple(sorted({*memory.sources, *new})[-MAX_SOURCES:]),
+            attributes=attributes,
+            confidence=max(memory.confidence, candidate.confidence),
+            updated_at=self.now,
+        )
+        self.decided(candidate, "UPDATE", memory, "said again")
+
+    def close(self, memory: Memory, by: Memory, at: Millis) -> None:
+        """Supersede `memory` by `by`, whose claim holds from `at`."""
+        self.touched[memory.id] = msgspec.structs.replace(
+            memory,
+            valid_to=max(at, memory.valid_from or at),
+            superseded_by=by.id,
+            updated_at=self.now,
+        )
+        self.entries.append(
+            ChangeEntry(
+                memory_id=memory.id,
+                event="SUPERSEDE",
+                old_text=memory.text,
+                new_text=by.text,
+                reason=f"superseded by {by.id}",
+            )
+        )
+
+
+def _has(memory: Memory, sources: Sequence[str]) -> bool:
+    """Whether these messages are counted in the memory's evidence already.
+
+    When the list of sources is full, an older message than all in it is taken to be: it fell out, or
+    adds nothing.
+    """
+    full = len(memory.sources) >= MAX_SOURCES
+    return all(source in memory.sources or (full and source < memory.sources[0]) for source in sources)
+
+
+def merge(
+    candidates: Iterable[Candidate],
+    known: Iterable[Memory] | KnownIndex,
+    *,
+    subject: Subject,
+    labels: Labels,
+    session: str | None,
+    now: Millis,
+    new_id: Callable[[], str],
+    max_memories: int,
+    said_at: Mapping[str, Millis] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    source_type: SourceType = "conversation",
+) -> Decisions:
+    """Decide what becomes of `candidates`, taken in order, against `known`, which is not changed.
+
+    `said_at` gives the `event_time` of messages by id: with it a claim is as old as the newest message
+    it rests on; without it, as its `event_time` or `valid_from`, else `now`. Older information that
+    arrives late is kept, closed, and never supersedes newer. Immutable memories are never changed: a claim
+    that contradicts one is added beside it with that reason.
+
+    Beyond `max_memories` memories the least useful are deleted: those no longer current first, the ones
+    closed earliest before the others; then the lowest confidence; then the least recently updated; then
+    by id. Never immutable ones.
+    """
+    index = known if isinstance(known, KnownIndex) else KnownIndex(known)
+    work = _Merge(index, now)
+    all_labels = {subject.kind: subject.id, **labels}
+
+    def new_memory(candidate: Candidate, at: Millis) -> Memory:
+        attributes: dict[str, Any] = {**candidate.attributes, "said_at": at}
+        if candidate.value is not None:
+            attributes["value"] = candidate.value
+        if candidate.negates:
+            attributes["negates"] = True
+        sources = tuple(sorted(set(candidate.sources)))
+        if len(sources) > MAX_SOURCES:
+            attributes["evidence"] = len(sources)
+        return Memory(
+            id=new_id(),
+            kind=candidate.kind,
+            text=candidate.text,
+            topic=candidate.topic,
+            subtopic=candidate.subtopic,
+            profile_type=candidate.profile_type,
+            tags=candidate.tags,
+            attributes=attributes,
+            metadata=dict(metadata or {}),
+            labels=all_labels,
+            session=session,
+            sources=sources[-MAX_SOURCES:],
+            source_type=source_type,
+            confidence=candidate.confidence,
+            language=candidate.language,
+            created_at=now,
+            updated_at=now,
+            event_time=candidate.event_time,
+            valid_from=candidate.valid_from if candidate.valid_from is not None else at,
+        )
+
+    for candidate in candidates:
+        at = _time_of(candidate, said_at or {}, now)
+        work.decide(candidate, at, new_memory)
+    return _finish(work, max_memories)
+
+
+def verbatim(
+    messages: Iterable[Message],
+    known: Iterable[Memory] | KnownIndex,
+    *,
+    subject: Subject,
+    labels: Labels,
+    now: Millis,
+    new_id: Callable[[], str],
+    max_memories: int,
+    source_type: SourceType = "conversation",
+) -> Decisions:
+    """Keep each message word for word as a `note` (`infer=False`); one whose text is there adds evidence.
+
+    Messages without text give nothing. `attributes` holds the role, and the speaker where one is named.
+    """
+    index = known if isinstance(known, KnownIndex) else KnownIndex(known)
+    work = _Merge(index, now)
+    for message in messages:
+        text = message.content.strip()[:MAX_NOTE_CHARACTERS]
+        if not text:
+            continue
+        attributes: dict[str, Any] = {"role": message.role}
+        if message.name is not None:
+            attributes["speaker"] = message.name
+        candidate = Candidate(kind="note", text=text, attributes=attributes, sources=(message.id,))
+
+        def new_memory(candidate: Candidate, at: Millis, message: Message = message) -> Memory:
+            return Memory(
+                id=new_id(),
+                kind="note",
+                text=candidate.text,
+                attributes={**candidate.attributes, "said_at": at},
+                metadata=message.metadata,
+                labels={subject.kind: subject.id, **labels, **message.labels},
+                session=message.session,
+                sources=candidate.sources,
+                source_type=source_type,
+                created_at=now,
+                updated_at=now,
+                event_time=message.event_time,
+            )
+
+        work.decide(candidate, message.event_time, new_memory)
+    return _finish(work, max_memories)
+
+
+def _time_of(candidate: Candidate, said_at: Mapping[str, Millis], now: Millis) -> Millis:
+    times = [said_at[source] for source in candidate.sources if source in said_at]
+    if times:
+        return max(times)
+    if candidate.event_time is not None:
+        return candidate.event_time
+    return candidate.valid_from if candidate.valid_from is not None else now
+
+
+def _finish(work: _Merge, max_memories: int) -> Decisions:
+    """The result, after the cap."""
+    total = len(work.known.memories) + sum(1 for i in work.touched if i not in work.known.memories)
+    dropped: set[str] = set()
+    decisions = work.decisions
+    if total > max_memories:
+        everything = (work.known.memories | work.touched).values()
+        dropped = {
+            memory.id
+            for memory in heapq.nsmallest(
+                total - max_memories,
+                (memory for memory in everything if not memory.immutable),
+                key=lambda memory: _usefulness(memory, work.now),
+            )
+        }
+        decisions = [
+            Decision(decision.candidate, "NONE", None, "cap")
+            if decision.memory_id in dropped and decision.memory_id not in work.known.memories
+            else decision
+            for decision in decisions
+        ]
+    delete = tuple(sorted(memory_id for memory_id in dropped if memory_id in work.known.memories))
+    return Decisions(
+        put=tuple(memory for memory in work.touched.values() if memory.id not in dropped),
+        delete=delete,
+        entries=(
+            *(entry for entry in work.entries if entry.memory_id not in dropped),
+            *(ChangeEntry(memory_id=memory_id, event="DELETE", reason="cap") for memory_id in delete),
+        ),
+        decisions=tuple(decisions),
+    )
+
+
+def _usefulness(memory: Memory, now: Millis) -> tuple[bool, float, Millis, str]:
+    if memory.is_current(now):
+        return True, memory.confidence, memory.updated_at, memory.id
+    return False, memory.valid_to if memory.valid_to is not None else memory.updated_at, 0, memory.id

@@ -1,0 +1,130 @@
+"""Text to sentences that may carry a claim: what was pasted, quoted or asked for is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+MAX_SCANNED = 20_000
+"""Characters of a message that are looked at: a person says who they are in the first few."""
+MAX_SENTENCE = 400
+"""A longer sentence is no plain statement."""
+
+_FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.S)
+_INLINE_CODE = re.compile(r"`[^`\n]{1,200}`")
+_MARKUP = re.compile(r"<[a-zA-Z/!][^<>\n]{0,300}>")
+_CODE_LINE = re.compile(
+    r"^\s*(?:>|\$ |#!|#include|//|/\*|\* |--\s|@\w+|def |class |import |from \w[\w.]* import|return\b|print\(|"
+    r"function\b|const |let |var |public |private |static |SELECT\b|INSERT\b|UPDATE\b|\{|\}|\d{4}-\d\d-\d\d[T ]\d\d:|"
+    r"\[?(?:INFO|DEBUG|ERROR|WARN|TRACE)\b|(?:user|assistant|system|human|ai|bot|用户|助手|客服)\s*[:：]|"
+    r"[\"']?\w{1,40}[\"']?\s*[:=]\s*[\"'{\[]|.{0,200}[;{}]\s*$)",
+    re.I,
+)
+_QUOTED = re.compile(
+    r'"[^"\n]{0,300}"|“[^”\n]{0,300}”|「[^」\n]{0,300}」|『[^』\n]{0,300}』|《[^》\n]{0,100}》'
+)
+_OPEN_QUOTE = re.compile(r"[“「『].*\Z", re.S)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|St|Jr|Sr|Prof|vs|etc|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K|No)|\b[A-Z])\.$"
+)
+_BOUNDARY = re.compile(
+    r"(?<=[.!?…~])[\"')\]]*\s+|(?<=[。！？；])|\n+|(?<=[\u2600-\u27bf\U0001f300-\U0001faff])\s*(?=[A-Z我])"
+)
+_INSTRUCTION = re.compile(
+    r"^\W*(?:(?:please|pls|kindly|can you|could you|would you|help me|i need you to|i want you to|now)[\s,]+)*"
+    r"(?:(?P<all>translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct (?:the|this|my)|fix (?:the|this)|"
+    r"act as|pretend|role-?play|imagine|suppose|let's (?:pretend|role-?play|imagine)|you are|repeat after me|simulate|"
+    r"analy[sz]e (?:the|this)|classify|extract|read (?:the|this)|continue (?:the|this)|complete (?:the|this))\b"
+    r"|(?P<body>write|draft|compose|create|generate|make up|explain|tell me|give me|answer|say|type)\b)",
+    re.I,
+)
+_ZH_INSTRUCTION = re.compile(
+    r"^\W*(?:请|麻烦|帮忙|能不能|能否|可以|可不可以|你|帮我|给我|把|将|现在|让我们|我们来|来|一下|下面|以下|这句话|这段话|这段|的|文字)*"
+    r"(?:(?P<all>翻译|改写|润色|总结|概括|扮演|假装|假设|想象|模拟|续写|仿写|校对|修改|纠错|分析|复述|跟我念|造句|角色扮演|你是一)"
+    r"|(?P<body>写|编|生成|创作|起草|回答|解释|说))"
+)
+_URL = re.compile(r"https?://|www\.\w|\w@\w+\.\w")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LATIN = re.compile(r"[A-Za-z]")
+_QUOTE_BASE = 0xE000
+_MAX_QUOTES = 0x800
+DATE_BASE = 0xE900
+MASKS = re.compile(r"[\ue000-\uf8ff]")
+
+
+class Sentence(NamedTuple):
+    """One sentence. `text` has quoted spans masked by one character each: `unmask` puts them back."""
+
+    text: str
+    language: Literal["zh", "en"]
+    question: bool
+    quotes: tuple[str, ...]
+
+
+def unmask(text: str, quotes: tuple[str, ...]) -> str:
+    """`text` with its quoted spans again."""
+    return MASKS.sub(lambda m: quotes[i] if 0 <= (i := ord(m[0]) - _QUOTE_BASE) < len(quotes) else "", text)
+
+
+def sentences_of(content: str) -> Iterator[Sentence]:
+    """The sentences of a message, in order; code, quotations of others, links and long runs left out."""
+    text = content[:MAX_SCANNED]
+    if "\ue000" <= max(text, default="") <= "\uf8ff":
+        text = MASKS.sub(" ", text)
+    text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u00a0", " ").replace("\r", "\n")
+    if "`" in text or "~~~" in text:
+        text = _INLINE_CODE.sub(" ", _FENCE.sub("\n", text))
+    if "<" in text:
+        text = _MARKUP.sub(" ", text)
+    if "\n" in text or ";" in text or "}" in text:
+        text = "\n".join(line for line in text.split("\n") if not _CODE_LINE.match(line))
+
+    quotes: list[str] = []
+
+    def mask(match: re.Match[str]) -> str:
+        if len(quotes) >= _MAX_QUOTES:
+            return " "
+        quotes.append(match[0])
+        return chr(_QUOTE_BASE + len(quotes) - 1)
+
+    if any(mark in text for mark in '"“「『《'):
+        text = _OPEN_QUOTE.sub("", _QUOTED.sub(mask, text))
+    kept = tuple(quotes)
+    for part in _parts(text):
+        if len(part) > MAX_SENTENCE or _URL.search(part):
+            continue
+        han = len(_HAN.findall(part))
+        if not han and not _LATIN.search(part):
+            continue
+        yield Sentence(
+            text=part,
+            language="zh" if han * 4 >= len(part) or han >= 6 else "en",
+            question=part.rstrip("!！~ .。\"')").endswith(("?", "？")),
+            quotes=kept,
+        )
+
+
+def _parts(text: str) -> Iterator[str]:
+    held = ""
+    for piece in _BOUNDARY.split(text):
+        part = f"{held} {piece}" if held else piece
+        held = ""
+        if _ABBREVIATION.search(part[-6:]) and len(part) < MAX_SENTENCE:
+            held = part
+        elif part := part.strip():
+            yield part
+    if held.strip():
+        yield held.strip()
+
+
+def is_instruction(content: str) -> bool:
+    """Whether the message asks for work on a text it contains, so that the text is no one's claim."""
+    head = content[:300]
+    match = _INSTRUCTION.match(head) or _ZH_INSTRUCTION.match(head)
+    if match is None:
+        return False
+    if match["all"]:
+        return True
+    rest = content[match.end() : match.end() + 300]
+    return any(mark in rest for mark in ':：\n“"')

@@ -1,0 +1,111 @@
+"""What the rules can find: each slot's place in the profile, and how a claim of it is worded."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from memgrid.models import MemoryKind
+
+# The openJiuwen profile types (openjiuwen 0.1.3, memory/prompt/user_profile_extractor.py).
+PERSONAL = "personal_information"
+INTERESTS = "interest_hobbies"
+SOCIAL = "social_information"
+ASSETS = "asset_information"
+OTHER = "other_information"
+
+
+class Slot(NamedTuple):
+    """`en` and `zh` are the statements, with {s} for the speaker, {v} for the value, {x} for what the slot
+    is about (a relation, a favourite's kind); `en_not` and `zh_not` the same denied."""
+
+    topic: str
+    subtopic: str
+    profile_type: str
+    en: str
+    zh: str
+    single_valued: bool = False
+    en_not: str = ""
+    zh_not: str = ""
+    kind: MemoryKind = "profile"
+
+
+SLOTS: dict[str, Slot] = {
+    "name": Slot("basic_info", "name", PERSONAL, "{s}'s name is {v}", "{s}的名字是{v}", True),
+    "nickname": Slot("basic_info", "nickname", PERSONAL, "{s} likes to be called {v}", "{s}希望被称呼为{v}", True),
+    "english_name": Slot("basic_info", "english_name", PERSONAL, "{s}'s English name is {v}", "{s}的英文名是{v}", True),
+    "age": Slot("basic_info", "age", PERSONAL, "{s} is {v} years old", "{s}的年龄是{v}岁", True),
+    "birthday": Slot("basic_info", "birthday", PERSONAL, "{s}'s birthday is {v}", "{s}的生日是{v}", True),
+    "birth_year": Slot("basic_info", "birth_year", PERSONAL, "{s} was born in {v}", "{s}出生于{v}年", True),
+    "gender": Slot("basic_info", "gender", PERSONAL, "{s} is {v}", "{s}的性别是{v}", True),
+    "hometown": Slot("basic_info", "hometown", PERSONAL, "{s} is from {v}", "{s}来自{v}", True),
+    "nationality": Slot("basic_info", "nationality", PERSONAL, "{s}'s nationality is {v}", "{s}的国籍是{v}", True),
+    "language": Slot("basic_info", "language_spoken", PERSONAL, "{s} speaks {v}", "{s}会说{v}"),
+    "residence": Slot(
+        "contact_info", "residence", PERSONAL, "{s} lives in {v}", "{s}住在{v}", True,
+        "{s} no longer lives in {v}", "{s}不再住在{v}",
+    ),
+    "title": Slot(
+        "work", "title", PERSONAL, "{s} works as {v}", "{s}的职业是{v}", True,
+        "{s} no longer works as {v}", "{s}不再做{v}",
+    ),
+    "company": Slot(
+        "work", "company", PERSONAL, "{s} works at {v}", "{s}在{v}工作", True,
+        "{s} no longer works at {v}", "{s}不再在{v}工作",
+    ),
+    "work_place": Slot("work", "location", PERSONAL, "{s} works in {v}", "{s}在{v}工作", True),
+    "industry": Slot("work", "working_industry", PERSONAL, "{s} works in {v}", "{s}从事{v}行业", True),
+    "school": Slot("education", "school", PERSONAL, "{s} studies at {v}", "{s}就读于{v}", True),
+    "alma_mater": Slot("education", "alma_mater", PERSONAL, "{s} graduated from {v}", "{s}毕业于{v}"),
+    "major": Slot("education", "major", PERSONAL, "{s}'s major is {v}", "{s}的专业是{v}", True),
+    "marital": Slot("demographics", "marital_status", PERSONAL, "{s} is {v}", "{s}的婚恋状况是{v}", True),
+    "family": Slot("family", "{x}", PERSONAL, "{s} has {v}", "{s}有{v}"),
+    "family_name": Slot("family", "{x}_name", PERSONAL, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
+    "family_age": Slot("family", "{x}_age", PERSONAL, "{s}'s {x} is {v} years old", "{s}的{x}今年{v}岁", True),
+    "family_job": Slot("family", "{x}_job", PERSONAL, "{s}'s {x} works as {v}", "{s}的{x}的职业是{v}", True),
+    "family_home": Slot("family", "{x}_residence", PERSONAL, "{s}'s {x} lives in {v}", "{s}的{x}住在{v}", True),
+    "family_plural_home": Slot(
+        "family", "{x}_residence", PERSONAL, "{s}'s {x} live in {v}", "{s}的{x}住在{v}", True
+    ),
+    "friend_name": Slot("social", "{x}_name", SOCIAL, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
+    "pet": Slot("pet", "{x}", OTHER, "{s} has {v}", "{s}养了{v}"),
+    "pet_name": Slot("pet", "{x}_name", OTHER, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
+    "like": Slot(
+        "interest", "like", INTERESTS, "{s} likes {v}", "{s}喜欢{v}", False,
+        "{s} no longer likes {v}", "{s}不再喜欢{v}",
+    ),
+    "dislike": Slot("interest", "dislike", INTERESTS, "{s} dislikes {v}", "{s}不喜欢{v}"),
+    "favourite": Slot(
+        "interest", "favourite {x}", INTERESTS, "{s}'s favorite {x} is {v}", "{s}最喜欢的{x}是{v}", True
+    ),
+    "plays": Slot(
+        "interest", "activity", INTERESTS, "{s} plays {v}", "{s}会{v}", False,
+        "{s} no longer plays {v}", "{s}不再{v}",
+    ),
+    "learning": Slot("interest", "learning", INTERESTS, "{s} is learning {v}", "{s}在学{v}"),
+    "diet": Slot("health", "diet", INTERESTS, "{s} is {v}", "{s}是{v}", True),
+    "avoids": Slot("health", "avoids", INTERESTS, "{s} doesn't eat {v}", "{s}不吃{v}"),
+    "avoids_drink": Slot("health", "avoids", INTERESTS, "{s} doesn't drink {v}", "{s}不喝{v}"),
+    "quit": Slot("habit", "quit", OTHER, "{s} no longer {v}", "{s}不再{v}"),
+    "allergy": Slot("health", "allergy", OTHER, "{s} is allergic to {v}", "{s}对{v}过敏"),
+    "condition": Slot("health", "condition", OTHER, "{s} has {v}", "{s}有{v}"),
+    "possession": Slot("asset", "possession", ASSETS, "{s} has {v}", "{s}有{v}"),
+    "vehicle": Slot("asset", "vehicle", ASSETS, "{s} drives {v}", "{s}开{v}", True),
+    "habit": Slot("habit", "routine", OTHER, "{s} {v}", "{s}{v}"),
+    "goal": Slot("psychological", "goal", OTHER, "{s} wants to {v}", "{s}想{v}"),
+    "goal_is": Slot("psychological", "goal", OTHER, "{s}'s goal is {v}", "{s}的目标是{v}"),
+    "dream_is": Slot("psychological", "goal", OTHER, "{s}'s dream is {v}", "{s}的梦想是{v}"),
+    "plan": Slot("plan", "plan", OTHER, "{s} plans to {v}", "{s}打算{v}", kind="event"),
+    "event": Slot("life_event", "event", OTHER, "{s} {v}", "{s}{v}", kind="event"),
+}  # fmt: skip
+
+
+class Claim(NamedTuple):
+    """One claim found in a clause. `where` is the index at which the clause stood."""
+
+    slot: str
+    value: str
+    about: str = ""
+    negates: bool = False
+    confidence: float = 0.9
+    dated: bool = False
+    """Its value is worded with its date: it has no bare value, only a text."""
