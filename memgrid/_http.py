@@ -7,7 +7,7 @@ import os
 import random
 import uuid
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -23,6 +23,7 @@ from memgrid.errors import (
 from memgrid.models import AddRequest, BatchAddRequest, ErrorDetail, ProcessRequest
 from memgrid.routes import PREFIX
 
+Language = Literal["zh", "en"]
 DEFAULT_URL: Final = "http://127.0.0.1:8005"
 DEFAULT_TIMEOUT: Final = 60.0
 WAIT_TIMEOUT: Final = 600.0
@@ -39,8 +40,10 @@ _CODE_OF_STATUS: Final = {
     404: "not_found",
     409: "conflict",
     413: "payload_too_large",
+    414: "payload_too_large",
     422: "invalid_input",
     429: "overloaded",
+    431: "payload_too_large",
     500: "internal_error",
     502: "unavailable",
     503: "unavailable",
@@ -74,7 +77,7 @@ def server_url(base_url: str | None) -> str:
     return url
 
 
-def headers(api_key: str | None) -> dict[str, str]:
+def headers(api_key: str | None, language: Language | None) -> dict[str, str]:
     """The headers of every call; the key is the given one, else MEMGRID_API_KEY."""
     key = api_key or os.environ.get("MEMGRID_API_KEY")
     sent = {
@@ -82,6 +85,8 @@ def headers(api_key: str | None) -> dict[str, str]:
         "Accept": "application/json",
         "Content-Type": "application/json",
     }
+    if language:
+        sent["Accept-Language"] = language
     if key:
         sent["Authorization"] = f"Bearer {key}"
     return sent

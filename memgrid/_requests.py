@@ -24,13 +24,18 @@ class SubjectRef(NamedTuple):
     id: str
 
 
-class Whose(TypedDict, total=False):
-    """Whose memory it is: at least one, and the first in this order is where the memory lives."""
+class OtherWhose(TypedDict, total=False):
+    """A subject that is not a user."""
 
-    user_id: str | None
     agent_id: str | None
     app_id: str | None
     run_id: str | None
+
+
+class Whose(OtherWhose, total=False):
+    """Whose memory it is: the first given of user, agent, app and run is where the memory lives."""
+
+    user_id: str | None
 
 
 class Unset:

@@ -10,13 +10,14 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, Unpack
+from typing import Any, Literal, Protocol, Self, TypeVar, Unpack
 
 from pydantic import BaseModel, ValidationError
 
 from memgrid._requests import (
     UNSET,
     Messages,
+    OtherWhose,
     SubjectRef,
     Unset,
     Whose,
@@ -235,13 +236,14 @@ class MemgridApi:
 
     async def context(
         self,
-        user_id: str,
+        user_id: str | None = None,
         message: str = "",
         *,
         max_tokens: int | None = None,
         limit: int | None = None,
-        language: str | None = None,
+        language: Literal["zh", "en"] | None = None,
         plain: bool | None = None,
+        **other: Unpack[OtherWhose],
     ) -> ContextBlock:
         """What to put into the prompt before answering `message`, within `max_tokens`.
 
@@ -256,11 +258,12 @@ class MemgridApi:
             language=language,
             plain=plain,
         )
-        return await self._ask("context", request, SubjectRef("user", user_id), ContextBlock)
+        subject = required_subject(user_id=user_id, **other)
+        return await self._ask("context", request, subject, ContextBlock)
 
-    async def profile(self, user_id: str) -> Profile:
+    async def profile(self, user_id: str | None = None, **other: Unpack[OtherWhose]) -> Profile:
         """Who the user is: summary, interests and topics, computed from memories and messages."""
-        return await self._ask("profile", Nothing(), SubjectRef("user", user_id), Profile)
+        return await self._ask("profile", Nothing(), required_subject(user_id=user_id, **other), Profile)
 
     # --- memories ---------------------------------------------------------------------------
 
@@ -302,7 +305,7 @@ class MemgridApi:
     ) -> int:
         """Forget all memories of a subject, or those that fit; the messages stay. How many there were.
 
-        With several ids: the memories of the first that carry the others as labels. `erase_user` forgets
+        With several ids: the memories of the first that carry the others as labels. `erase` forgets
         the messages too.
         """
         subject = required_subject(**whose)
@@ -458,22 +461,21 @@ class MemgridApi:
 
     # --- variables --------------------------------------------------------------------------
 
-    async def variables(self, user_id: str) -> dict[str, str]:
-        """The user's variables, by name."""
-        subject = SubjectRef("user", user_id)
+    async def variables(self, user_id: str | None = None, **other: Unpack[OtherWhose]) -> dict[str, str]:
+        """The variables, by name."""
+        subject = required_subject(user_id=user_id, **other)
         return (await self._ask("variables", Nothing(), subject, Variables)).variables
 
-    async def set_variables(self, user_id: str, variables: Mapping[str, str]) -> dict[str, str]:
+    async def set_variables(self, variables: Mapping[str, str], **whose: Unpack[Whose]) -> dict[str, str]:
         """Set these variables, leave the others as they are; all of them afterwards."""
         request = build(SetVariables, variables=variables)
-        subject = SubjectRef("user", user_id)
+        subject = required_subject(**whose)
         return (await self._ask("set_variables", request, subject, Variables)).variables
 
-    async def delete_variables(self, user_id: str, names: Sequence[str]) -> int:
+    async def delete_variables(self, names: Sequence[str], **whose: Unpack[Whose]) -> int:
         """Forget these variables; how many there were."""
         request = build(DeleteVariables, names=names)
-        subject = SubjectRef("user", user_id)
-        return (await self._ask("delete_variables", request, subject, Count)).count
+        return (await self._ask("delete_variables", request, required_subject(**whose), Count)).count
 
     # --- buffer, jobs, runs -----------------------------------------------------------------
 
@@ -574,14 +576,17 @@ class MemgridApi:
 
     # --- housekeeping -----------------------------------------------------------------------
 
-    async def erase_user(self, user_id: str) -> EraseResult:
+    async def erase(self, user_id: str | None = None, **other: Unpack[OtherWhose]) -> EraseResult:
         """Forget everything of a user, everywhere, for good: memories, messages, runs, variables."""
-        return await self._ask("erase", Nothing(), SubjectRef("user", user_id), EraseResult)
+        return await self._ask("erase", Nothing(), required_subject(user_id=user_id, **other), EraseResult)
 
-    async def cleanup(self, user_id: str, *, days_old: int = 90) -> CleanupResult:
-        """Forget the user's memories that were not updated for `days_old` days."""
+    async def cleanup(
+        self, user_id: str | None = None, *, days_old: int = 90, **other: Unpack[OtherWhose]
+    ) -> CleanupResult:
+        """Forget the memories that were not updated for `days_old` days."""
         request = build(Cleanup, days_old=days_old)
-        return await self._ask("cleanup", request, SubjectRef("user", user_id), CleanupResult)
+        subject = required_subject(user_id=user_id, **other)
+        return await self._ask("cleanup", request, subject, CleanupResult)
 
     async def stats(
         self,

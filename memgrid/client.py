@@ -28,6 +28,7 @@ class AsyncHttpTransport:
         *,
         timeout: float,
         max_retries: int,
+        language: _http.Language | None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = _http.server_url(base_url)
@@ -36,7 +37,7 @@ class AsyncHttpTransport:
         self._sleep = asyncio.sleep
         self._client = httpx.AsyncClient(
             base_url=self.url,
-            headers=_http.headers(api_key),
+            headers=_http.headers(api_key, language),
             timeout=timeout,
             trust_env=_http.goes_through_proxy(self.url),
             transport=transport,
@@ -90,7 +91,8 @@ class AsyncMemgrid(MemgridApi):
     Connections that fail and answers 429, 502, 503 and 504 are tried again up to `max_retries` times,
     with backoff and honouring Retry-After; every add carries an idempotency key, so that a second
     attempt changes nothing. One client serves any number of concurrent calls; share it.
-    `transport` replaces the network, for tests.
+    `language` is that of the server's own texts (Chinese unless given). `transport` replaces the network,
+    for tests.
     """
 
     def __init__(
@@ -100,10 +102,16 @@ class AsyncMemgrid(MemgridApi):
         *,
         timeout: float = _http.DEFAULT_TIMEOUT,
         max_retries: int = 3,
+        language: _http.Language | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         http = AsyncHttpTransport(
-            base_url, api_key, timeout=timeout, max_retries=max_retries, transport=transport
+            base_url,
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            language=language,
+            transport=transport,
         )
         super().__init__(http)
         self.base_url = http.url

@@ -18,9 +18,9 @@ PREFIX = "/api/v1"
 class Route(NamedTuple):
     """Where an operation lives.
 
-    `{id}` in the path is the request's `id`, `{subject}` the subject's. What is left of the request goes
-    into the JSON body or the query; a subject that is not in the path goes into the query too, unless
-    the request itself names it.
+    `{id}` in the path is the request's `id`, `{kind}` and `{subject}` are the subject's. What is left of the
+    request goes into the JSON body or the query; a subject that is not in the path goes into the query
+    too, unless the request itself names it.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -39,11 +39,11 @@ ROUTES: dict[str, Route] = {
     "delete_memory": Route("DELETE", "/memories/{id}"),
     "delete_memories": Route("DELETE", "/memories"),
     "history": Route("GET", "/memories/{id}/history"),
-    "context": Route("GET", "/memories/context/{subject}"),
-    "profile": Route("GET", "/users/{subject}/profile"),
-    "variables": Route("GET", "/users/{subject}/variables"),
-    "set_variables": Route("PUT", "/users/{subject}/variables", "json"),
-    "delete_variables": Route("DELETE", "/users/{subject}/variables"),
+    "context": Route("GET", "/{kind}s/{subject}/context"),
+    "profile": Route("GET", "/{kind}s/{subject}/profile"),
+    "variables": Route("GET", "/{kind}s/{subject}/variables"),
+    "set_variables": Route("PUT", "/{kind}s/{subject}/variables", "json"),
+    "delete_variables": Route("DELETE", "/{kind}s/{subject}/variables"),
     "sessions": Route("GET", "/sessions"),
     "messages": Route("GET", "/messages"),
     "mark_messages": Route("POST", "/messages/marks", "json"),
@@ -55,8 +55,8 @@ ROUTES: dict[str, Route] = {
     "runs": Route("GET", "/runs"),
     "run": Route("GET", "/runs/{id}"),
     "drive_run": Route("POST", "/runs/{id}/drive"),
-    "cleanup": Route("DELETE", "/users/{subject}/memories/cleanup"),
-    "erase": Route("DELETE", "/users/{subject}"),
+    "cleanup": Route("DELETE", "/{kind}s/{subject}/memories/cleanup"),
+    "erase": Route("DELETE", "/{kind}s/{subject}"),
     "stats": Route("GET", "/stats"),
     "health": Route("GET", "/health/detailed", root=""),
 }
@@ -87,7 +87,7 @@ def http_call(operation: str, request: BaseModel, subject: SubjectRef | None) ->
         path = path.replace("{id}", _segment(fields.pop("id")))
     query: list[tuple[str, str]] = []
     if "{subject}" in path and subject is not None:
-        path = path.replace("{subject}", _segment(subject.id))
+        path = path.replace("{kind}", subject.kind).replace("{subject}", _segment(subject.id))
     elif subject is not None and f"{subject.kind}_id" not in fields:
         query.append((f"{subject.kind}_id", subject.id))
     if operation == "update_memory":

@@ -29,6 +29,7 @@ class HttpTransport:
         *,
         timeout: float,
         max_retries: int,
+        language: _http.Language | None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = _http.server_url(base_url)
@@ -37,7 +38,7 @@ class HttpTransport:
         self._sleep = time.sleep
         self._client = httpx.Client(
             base_url=self.url,
-            headers=_http.headers(api_key),
+            headers=_http.headers(api_key, language),
             timeout=timeout,
             trust_env=_http.goes_through_proxy(self.url),
             transport=transport,
@@ -91,7 +92,8 @@ class Memgrid(MemgridApi):
     Connections that fail and answers 429, 502, 503 and 504 are tried again up to `max_retries` times,
     with backoff and honouring Retry-After; every add carries an idempotency key, so that a second
     attempt changes nothing. One client serves any number of concurrent calls; share it.
-    `transport` replaces the network, for tests.
+    `language` is that of the server's own texts (Chinese unless given). `transport` replaces the network,
+    for tests.
     """
 
     def __init__(
@@ -101,8 +103,16 @@ class Memgrid(MemgridApi):
         *,
         timeout: float = _http.DEFAULT_TIMEOUT,
         max_retries: int = 3,
+        language: _http.Language | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        http = HttpTransport(base_url, api_key, timeout=timeout, max_retries=max_retries, transport=transport)
+        http = HttpTransport(
+            base_url,
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            language=language,
+            transport=transport,
+        )
         super().__init__(http)
         self.base_url = http.url

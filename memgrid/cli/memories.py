@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from memgrid._requests import Whose
 from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Session, Url, User, Yes, connect, whose
 from memgrid.cli.output import moment, one_line, plain, print_json, print_table, say
 from memgrid.errors import InvalidInput
@@ -146,6 +147,9 @@ def _parts(explain: dict[str, float] | None) -> str:
 def context(
     message: Annotated[str, typer.Argument(help="What the next turn is about.")] = "",
     user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
     max_tokens: Annotated[
         int | None, typer.Option("--max-tokens", min=1, help="Room for the block.", show_default=False)
     ] = None,
@@ -160,8 +164,9 @@ def context(
     \b
     memgrid context "周末有什么活动推荐？" --user zhangsan
     """
+    ids = whose(user, agent, app_id, run)
     with connect(url, api_key) as client:
-        block = client.context(_user(user), message, max_tokens=max_tokens, limit=limit, language=language)
+        block = client.context(message=message, max_tokens=max_tokens, limit=limit, language=language, **ids)
     if json:
         print_json(block)
     else:
@@ -171,6 +176,9 @@ def context(
 @app.command()
 def profile(
     user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -180,8 +188,9 @@ def profile(
     \b
     memgrid profile --user zhangsan
     """
+    ids = whose(user, agent, app_id, run)
     with connect(url, api_key) as client:
-        known = client.profile(_user(user))
+        known = client.profile(**ids)
     if json:
         print_json(known)
         return
@@ -197,12 +206,6 @@ def profile(
     ]
     if rows:
         print_table(["topic", "subtopic", "text"], rows, empty="")
-
-
-def _user(user: str | None) -> str:
-    if user is None:
-        raise typer.BadParameter("whose? Give --user")
-    return user
 
 
 @app.command("list")
@@ -296,7 +299,7 @@ def delete(
     with connect(url, api_key) as client:
         if everything:
             ids = whose(user, agent, app_id, run)
-            _confirm(yes, "Forget all memories of " + ", ".join(str(v) for v in ids.values() if v) + "?")
+            _confirm(yes, f"Forget all memories of {_names(ids)}?")
             count = client.delete_all(**ids)
         else:
             for memory_id in memory_ids or ():
@@ -311,20 +314,27 @@ def delete(
 @app.command()
 def erase(
     user: User = None,
+    agent: Agent = None,
+    app_id: App = None,
+    run: Run = None,
     yes: Yes = False,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
 ) -> None:
     """Forget everything of a user, for good: messages, memories, profile, runs."""
-    user_id = _user(user)
-    _confirm(yes, f"Forget everything of {user_id}, for good?")
+    ids = whose(user, agent, app_id, run)
+    _confirm(yes, f"Forget everything of {_names(ids)}, for good?")
     with connect(url, api_key) as client:
-        erased = client.erase_user(user_id)
+        erased = client.erase(**ids)
     if json:
         print_json(erased)
     else:
         say(f"erased: {erased.memories} memories, {erased.messages} messages")
+
+
+def _names(ids: Whose) -> str:
+    return ", ".join(str(name) for name in ids.values() if name)
 
 
 def _confirm(yes: bool, question: str) -> None:

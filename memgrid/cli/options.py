@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import os
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -65,4 +66,10 @@ def whose(user: str | None, agent: str | None, app: str | None, run: str | None)
 
 def connect(url: str | None, api_key: str | None) -> Memgrid:
     """A client of the server at `url`."""
-    return Memgrid(url, api_key)
+    return Memgrid(url, api_key, language=language_of_terminal())
+
+
+def language_of_terminal() -> Literal["zh", "en"]:
+    """Chinese where the environment's language is, else English."""
+    name = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if name.startswith("zh") else "en"

@@ -48,16 +48,19 @@ def import_(
     api_key: ApiKey = None,
     json: Json = False,
 ) -> None:
-    """Import conversations, one a line; a second import of the same file changes nothing.
+    """Import conversations, one a line; importing a file twice changes nothing.
 
-    A line is {"messages": [{"role", "content", …}, …]} in OpenAI's style, and may hold user_id (or
-    agent_id, app_id, run_id), session_id, metadata, timestamp and infer; --user and the like stand in
-    where a line names nobody. A message may carry id, timestamp, name and marks. What `export` wrote
-    is read back: its conversations; its memories are counted and left out, as they follow from the
-    conversations.
+    A line is {"messages": [{"role", "content", …}, …]}, as OpenAI writes it.
+    It may hold user_id (or agent_id, app_id, run_id), session_id, metadata,
+    timestamp and infer; --user and the like stand in where it names nobody.
+    A message may carry id, timestamp, name and marks.
 
-    Lines that cannot be read are reported with their number and do not stop the others (exit code 1).
-    An interrupted import goes on where it was: how far it came is kept in FILE.memgrid-progress.
+    What `export` wrote is read back: its conversations. Its memories are
+    counted and left out, as they follow from the conversations.
+
+    Lines that cannot be read are reported with their number and do not stop
+    the others (exit code 1). An interrupted import goes on where it was: how
+    far it came is kept in FILE.memgrid-progress.
 
     \b
     memgrid import chats.jsonl --user zhangsan
@@ -175,11 +178,12 @@ def export(
     api_key: ApiKey = None,
     json: Json = False,
 ) -> None:
-    """Write everything of a subject as JSONL: its conversations, then its memories.
+    """Write everything of a subject as JSONL: its conversations, its memories.
 
-    {"type": "conversation"} lines hold the messages word for word with ids, times and marks, and are
-    what `import` reads back; {"type": "memory"} lines show what was distilled from them, and are left
-    out by `import`. With --output the file is there only when it is complete.
+    {"type": "conversation"} lines hold the messages word for word with ids,
+    times and marks, and are what `import` reads back. {"type": "memory"} lines
+    show what was distilled from them; `import` leaves them out.
+    With --output the file is there only when it is complete.
 
     \b
     memgrid export --user zhangsan -o zhangsan.jsonl

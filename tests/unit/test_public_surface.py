@@ -40,7 +40,7 @@ METHODS = {
     *("variables", "set_variables", "delete_variables"),
     *("buffer", "set_buffer_policy", "process", "job", "wait_for_job"),
     *("runs", "runs_page", "get_run", "drive_run"),
-    *("erase_user", "cleanup", "stats", "health"),
+    *("erase", "cleanup", "stats", "health"),
 }
 
 
