@@ -60,7 +60,8 @@ class Nothing(Request):
 
 
 class ById(Request):
-    id: Identifier
+    id: Annotated[str, Field(min_length=1, max_length=2048)]
+    """Longer than an Identifier: a job's id has its subject's in it."""
 
 
 class UpdateMemory(Request):

@@ -1,0 +1,205 @@
+"""What spans subjects: an agent, app or run is a subject of its own and a label on others' memories.
+
+Each answer is the subject's own united with what others hold under that label. Only the subject's own
+part promises read-your-writes. What is found is always checked by the owner it belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from cluster.api.exchange import Exchange
+from cluster.model import Labels
+from cluster.search_index.port import IndexHit, IndexQuery
+from memgrid.errors import InvalidInput, MemgridError, Unavailable
+from memgrid.models import ListQuery, ResultType, SearchQuery
+from memgrid.operations import DeleteMemories, Hydrate
+from memgrid.routing import Call
+from memgrid.subject import Subject
+
+_CANDIDATES = 4
+"""Index hits asked for per result wanted: some do not survive the owners' checks."""
+_SCOPE_PAGE = 1000
+
+
+async def search(call: Exchange, subject: Subject, labels: Labels, query: SearchQuery) -> bytes:
+    """The subject's own results and those of others with all of `labels`, best first, without a cursor.
+
+    The index proposes by words; the owners rank what it proposes as the query asks.
+    """
+    limit = call.services.settings.search_timeout_seconds
+    own, (proposed, missing) = await asyncio.gather(
+        call.ask("search", subject, query, timeout=limit), _propose(call, labels, query)
+    )
+    others: dict[Subject, list[IndexHit]] = defaultdict(list)
+    for hit in proposed:
+        if hit.subject != subject:
+            others[hit.subject].append(hit)
+    if not others and not missing:
+        return own
+    found = msgspec.json.decode(own)
+    results: list[dict[str, Any]] = found["results"]
+    degraded: list[str] = [*found.get("degraded", ()), *missing]
+    calls = [
+        Call(
+            "hydrate",
+            other,
+            Hydrate(
+                query=query,
+                memory_ids=[hit.id for hit in hits if hit.kind == "memory"],
+                message_ids=[hit.id for hit in hits if hit.kind == "message"],
+            ),
+            call.request_id,
+        )
+        for other, hits in others.items()
+    ]
+    answers = await call.services.router.call_many(calls, timeout=limit)
+    for answer in answers:
+        if isinstance(answer, MemgridError):
+            call.services.log.warning("hydration failed", request_id=call.request_id, code=answer.code)
+            degraded.append("owners")
+            continue
+        results += [
+            hit
+            for hit in msgspec.json.decode(answer)["results"]
+            if hit["score"] >= query.threshold and _carries(hit, labels)
+        ]
+    results.sort(key=lambda hit: hit["score"], reverse=True)
+    found |= {
+        "results": results[: query.top_k],
+        "total": len(results),
+        "cursor": None,
+        "degraded": sorted(set(degraded)),
+    }
+    return msgspec.json.encode(found)
+
+
+async def _propose(
+    call: Exchange, labels: Labels, query: SearchQuery
+) -> tuple[Sequence[IndexHit], Sequence[str]]:
+    """Hits of the index, and what was missing while finding them."""
+    kinds: tuple[ResultType, ...] = tuple(query.types) if query.types is not None else ("memory", "message")
+    if query.kinds is not None:
+        kinds = tuple(kind for kind in kinds if kind == "memory")
+    try:
+        hits = await call.services.search_index.search(
+            IndexQuery(
+                tenant=call.tenant,
+                labels=labels,
+                kinds=kinds,
+                session=query.session_id,
+                text=query.query,
+                limit=query.top_k * _CANDIDATES,
+            )
+        )
+    except Unavailable as error:
+        call.services.log.warning("search index failed", request_id=call.request_id, code=error.code)
+        return (), ("search_index",)
+    return hits, ()
+
+
+def _carries(hit: dict[str, Any], labels: Labels) -> bool:
+    """A memory says whose it is; a message's labels are the owner's to check."""
+    memory = hit.get("memory")
+    return memory is None or all(memory.get(f"{kind}_id") == value for kind, value in labels.items())
+
+
+async def list_memories(call: Exchange, subject: Subject, labels: Labels, query: ListQuery) -> bytes:
+    """A page over the subject's own memories and then, subject by subject, those of others."""
+    others, count = await _holders(call, subject)
+    sources = [subject, *others]
+    at, cursor = _read_cursor(query.cursor, sources)
+    limit = query.limit
+    memories: list[Any] = []
+    position: str | None = None
+    while at < len(sources):
+        asked = query.model_copy(update={"cursor": cursor, "limit": limit - len(memories)})
+        page = msgspec.json.decode(await call.ask("list_memories", sources[at], asked))
+        memories += [memory for memory in page["memories"] if _carries({"memory": memory}, labels)]
+        cursor = page.get("cursor")
+        if not others:
+            count = page["total"]
+        if cursor is None:
+            at += 1
+        if len(memories) >= limit:
+            position = _cursor(sources[at], cursor) if at < len(sources) else None
+            break
+    return msgspec.json.encode({"memories": memories, "cursor": position, "total": count})
+
+
+async def delete_memories(call: Exchange, subject: Subject, wanted: DeleteMemories) -> bytes:
+    """Delete from the subject and from everyone whose memories carry its id; how many there were.
+
+    Fails as a whole when one owner does; the same request again deletes the rest.
+    """
+    others, _ = await _holders(call, subject)
+    label = {**wanted.labels, subject.kind: subject.id}
+    calls = [Call("delete_memories", subject, wanted, call.request_id)]
+    calls += [
+        Call("delete_memories", other, wanted.model_copy(update={"labels": label}), call.request_id)
+        for other in others
+    ]
+    limit = call.services.settings.request_timeout_seconds
+    answers = await call.services.router.call_many(calls, timeout=limit)
+    deleted = 0
+    for answer in answers:
+        if isinstance(answer, MemgridError):
+            raise answer
+        deleted += msgspec.json.decode(answer)["count"]
+    return msgspec.json.encode({"count": deleted})
+
+
+async def _holders(call: Exchange, subject: Subject) -> tuple[list[Subject], int]:
+    """The other subjects with memories under this label, in an order that stays, and how many memories
+    carry it in all. From the wide store: the index may lag."""
+    others: set[Subject] = set()
+    count = 0
+    cursor: str | None = None
+    while True:
+        rows, cursor = await call.services.store.scope(
+            call.tenant, subject.kind, subject.id, cursor=cursor, limit=_SCOPE_PAGE
+        )
+        others.update(holder for holder, _ in rows)
+        count += len(rows)
+        if cursor is None:
+            break
+    others.discard(subject)
+    return sorted(others, key=_place), count
+
+
+def _place(subject: Subject) -> bytes:
+    """Orders subjects, and is short whatever their ids are."""
+    return hashlib.blake2b(subject.key, digest_size=12).digest()
+
+
+def _cursor(subject: Subject, cursor: str | None) -> str:
+    packed = msgspec.msgpack.encode((_place(subject), cursor))
+    return "x" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, sources: Sequence[Subject]) -> tuple[int, str | None]:
+    """Where to go on: a source's place and the cursor within it. Raises InvalidInput."""
+    if cursor is None:
+        return 0, None
+    wrong = InvalidInput("the cursor is not one of this list", field="cursor", remedy="start without one")
+    if not cursor.startswith("x"):
+        raise wrong
+    try:
+        raw = base64.urlsafe_b64decode(cursor[1:] + "=" * (-len(cursor[1:]) % 4))
+        place, inner = msgspec.msgpack.decode(raw, type=tuple[bytes, str | None])
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise wrong from error
+    if place == _place(sources[0]):
+        return 0, inner
+    for at, source in enumerate(sources[1:], start=1):
+        if _place(source) >= place:
+            return at, inner if _place(source) == place else None
+    return len(sources), None

@@ -1,0 +1,69 @@
+"""The examples in the OpenAPI document: real requests that work on a fresh server."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi.openapi.models import Example
+
+MEMORY_ID: Final = "01936d5e-7c2a-7f3b-9a41-2f8f6f6f0b1c"
+RUN_ID: Final = "01936d5e-8a10-7c55-8e02-4b1f0c9d7e21"
+JOB_ID: Final = "lKR1c2VyqHpoYW5nc2Fu2SQwMTkzNmQ1ZQ"
+
+
+def _one(summary: str, value: Any) -> dict[str, Example]:
+    return {"example": Example(summary=summary, value=value)}
+
+
+ADD: Final[dict[str, Example]] = {
+    "zh": Example(
+        summary="一句话",
+        value={"user_id": "zhangsan", "messages": [{"role": "user", "content": "我叫张三，我喜欢打羽毛球"}]},
+    ),
+    "en": Example(
+        summary="A conversation, waiting for its memories",
+        value={
+            "user_id": "lilei",
+            "session_id": "2026-11-21",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": "My name is Li Lei, I live in Hangzhou and I'm allergic to peanuts.",
+                    "timestamp": "2026-11-21T09:30:00+08:00",
+                },
+                {"role": "assistant", "content": "Noted, no peanuts."},
+            ],
+            "metadata": {"channel": "web"},
+            "wait": True,
+        },
+    ),
+}
+ADD_BATCH: Final = _one(
+    "Two users",
+    {
+        "items": [
+            {"user_id": "a", "messages": [{"role": "user", "content": "I play the cello."}]},
+            {"user_id": "b", "messages": [{"role": "user", "content": "我住在成都。"}]},
+        ]
+    },
+)
+SEARCH: Final[dict[str, Example]] = {
+    "simple": Example(summary="A question", value={"query": "他喜欢什么运动？", "user_id": "zhangsan"}),
+    "filtered": Example(
+        summary="Filtered and explained",
+        value={
+            "query": "allergies",
+            "user_id": "lilei",
+            "strategy": "hybrid",
+            "top_k": 5,
+            "filters": {"AND": [{"kind": ["fact", "profile"]}, {"created_at": {"gte": "2026-01-01"}}]},
+            "explain": True,
+        },
+    ),
+}
+PATCH: Final = _one("Correct and tag", {"text": "Lives in Shanghai", "tags": ["home"]})
+VARIABLES: Final = _one("Two variables", {"variables": {"姓名": "张三", "爱好": "打羽毛球"}})
+MARKS: Final = _one("Mark two messages", {"new": "important", "ids": [MEMORY_ID, RUN_ID]})
+DELETE_MESSAGES: Final = _one("A whole session", {"session_id": "2026-11-21", "memories": True})
+POLICY: Final = _one("Only on request", {"on_full": False, "on_idle": False})
+PROCESS: Final = _one("Everything buffered, and wait for it", {"wait": True})

@@ -1,0 +1,46 @@
+"""Jobs and extraction runs, by id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cluster.api import examples
+from cluster.api.exchange import exchange, json_response
+from cluster.api.route import reader_routes, writer_routes
+from cluster.jobs import decode_job
+from memgrid.models import Job, ProcessResult, RunOut
+from memgrid.operations import ById
+
+reads = reader_routes()
+writes = writer_routes()
+
+JobId = Annotated[str, Path(alias="id", max_length=2048, examples=[examples.JOB_ID])]
+RunId = Annotated[str, Path(alias="id", max_length=256, examples=[examples.RUN_ID])]
+
+
+@reads.get("/jobs/{id}", response_model=Job, summary="How far an add has come")
+async def get_job(request: Request, job_id: JobId) -> Response:
+    """The job of an add: pending, running, done or parked, and what it did to memories."""
+    call = exchange(request)
+    subject = decode_job(job_id).subject(call.tenant)
+    return json_response(await call.ask("job", subject, ById(id=job_id)))
+
+
+@reads.get("/runs/{id}", response_model=RunOut, summary="One extraction run")
+async def get_run(request: Request, run_id: RunId) -> Response:
+    """Which messages went in, what came out, what it cost; and the error of a parked one."""
+    call = exchange(request)
+    subject = await call.owner_of_run(run_id)
+    return json_response(await call.ask("run", subject, ById(id=run_id.lower())))
+
+
+@writes.post("/runs/{id}/drive", response_model=ProcessResult, summary="Drive a parked run again")
+async def drive_run(request: Request, run_id: RunId) -> Response:
+    """Try the messages of a parked run once more."""
+    call = exchange(request)
+    subject = await call.owner_of_run(run_id)
+    return json_response(await call.ask("drive_run", subject, ById(id=run_id.lower())))

@@ -1,0 +1,102 @@
+"""The route class: who may use it, and how its body is read, before FastAPI sees the request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, ClassVar
+
+from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cluster.api.body import ParsedRequest, check_content_type, parse_json
+from cluster.api.errors import documented
+from cluster.api.exchange import exchange
+from cluster.api.parameters import Parameters
+from cluster.security import Role
+from memgrid.errors import InvalidInput
+
+
+class Route(APIRoute):
+    """A route that checks the caller's role, then reads the body within the limits."""
+
+    role: ClassVar[Role | None] = None
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See FastAPI's "Custom Request and APIRoute class"."""
+        answer = super().get_route_handler()
+        operation, role, has_body = self.name, self.role, self.body_field is not None
+        known = frozenset(_query_names(self.dependant))
+
+        async def handle(request: Request) -> Response:
+            call = exchange(request)
+            call.operation = operation
+            if role is not None:
+                await call.admit(request, role)
+            if request.scope["query_string"] and (unknown := request.query_params.keys() - known):
+                name = min(unknown)
+                raise InvalidInput(
+                    f"{name}: unknown query parameter", field=name, remedy="leave it out; /docs lists them"
+                )
+            if has_body:
+                raw = await call.body.read(request.headers.get("content-length"), request.receive)
+                if raw:
+                    check_content_type(request.headers.get("content-type"))
+                    value = parse_json(raw, call.services.settings.max_json_depth)
+                    request = ParsedRequest(request, raw, value)
+                else:
+                    request = ParsedRequest(request, raw, None)
+            return await answer(request)
+
+        return handle
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    """The query parameters of a route; those in a model are the model's fields."""
+    for parameter in dependant.query_params:
+        model = parameter.field_info.annotation
+        if isinstance(model, type) and issubclass(model, Parameters):
+            yield from model.model_fields
+        else:
+            yield parameter.alias
+    for inner in dependant.dependencies:
+        yield from _query_names(inner)
+
+
+class OpenRoute(Route):
+    """Anyone may call it."""
+
+
+class ReaderRoute(Route):
+    """Reads memories."""
+
+    role = "reader"
+
+
+class WriterRoute(Route):
+    """Adds, changes and deletes memories and messages."""
+
+    role = "writer"
+
+
+class AdminRoute(Route):
+    """Erases whole subjects, cleans up, drives parked runs."""
+
+    role = "admin"
+
+
+def reader_routes() -> APIRouter:
+    """Routes for every key."""
+    return APIRouter(route_class=ReaderRoute, responses=documented())
+
+
+def writer_routes() -> APIRouter:
+    """Routes for writer and admin keys."""
+    return APIRouter(route_class=WriterRoute, responses=documented(409, 413, 415))
+
+
+def admin_routes() -> APIRouter:
+    """Routes for admin keys."""
+    return APIRouter(route_class=AdminRoute, responses=documented(409))
