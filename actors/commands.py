@@ -30,7 +30,7 @@ _PANEL = "Settings"
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", help="[default: config.yaml, if there is one]", show_default=False, rich_help_panel=_PANEL
+        "--config", help="Settings file.", show_default="config.yaml, if there is one", rich_help_panel=_PANEL
     ),
 ]
 DataDir = Annotated[
@@ -64,7 +64,9 @@ def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; anything but loopback needs API keys.")
     ] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: 8005]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on.", show_default="8005")
+    ] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
@@ -139,7 +141,7 @@ def create_key(
 
 @keys.command("list")
 def list_keys(
-    tenant: Annotated[str | None, typer.Option(help="Only these. [default: all]", show_default=False)] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only these.", show_default="all")] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -217,7 +219,9 @@ def show_config(
 
 @app.command()
 def doctor(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: 8005]")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on.", show_default="8005")
+    ] = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
     json: Json = False,

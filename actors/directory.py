@@ -9,7 +9,7 @@ import ray
 
 from actors.shard_actor import ShardActor, actor_options
 from cluster.settings import Settings
-from memgrid.ray_client import ShardRouter, Topology
+from memgrid.shard_router import ShardRouter, Topology
 
 
 class ShardDirectory(ShardRouter):

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, ValidationError
 
@@ -25,6 +26,7 @@ from cluster.buffer import ShardBuffers
 from cluster.composition import build_embedder, build_extractor, open_index, open_store
 from cluster.embedding.port import Embedder
 from cluster.ids import Clock, system_clock
+from cluster.jobs import decode_job
 from cluster.logs import get_log
 from cluster.model import Changes
 from cluster.pipeline.port import Extractor
@@ -216,13 +218,30 @@ class ShardOwner:
         """Several operations side by side."""
         return list(await asyncio.gather(*(self.call(*call) for call in calls)))
 
-    async def health(self) -> Reply:
-        """The owner's own view: its store and its index answer."""
+    async def resolve(self, what: Literal["memory", "run", "job"], tenant: str, id: str) -> Reply:
+        """Whose memory, run or job this is: its subject's kind and id as JSON."""
         try:
-            await self.store.ping()
-            return True, b'{"status":"healthy"}'
+            if what == "job":
+                subject = decode_job(id).subject(tenant)
+            elif what == "run":
+                subject = await self.store.resolve_run(tenant, id)
+            else:
+                subject = await self.store.resolve_memory(tenant, id)
+            if subject is None:
+                raise NotFound(f"there is no such {what}", field="id")
+            return True, msgspec.json.encode((subject.kind, subject.id))
         except MemgridError as error:
             return False, failure(error)
+
+    async def health(self) -> Reply:
+        """The owner's own view: its store answers; without embeddings for its backlog it is degraded."""
+        try:
+            await self.store.ping()
+        except MemgridError as error:
+            return False, failure(error)
+        if self.vectors.failing is not None:
+            return True, msgspec.json.encode({"status": "degraded", "error": self.vectors.failing})
+        return True, b'{"status":"healthy"}'
 
     async def metrics(self) -> Reply:
         """Prometheus text."""

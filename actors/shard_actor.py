@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from actors.owner import CallArgs, Reply, ShardOwner, failure
 from cluster.logs import configure_logs
 from cluster.settings import Settings
+from memgrid import sdk_version
 from memgrid.errors import MemgridError
 from memgrid.subject import SubjectKind, actor_name
 
@@ -47,6 +50,17 @@ class ShardActor:
             return await (await self._open()).call_many(calls)
         except MemgridError as error:
             return [(False, failure(error))] * len(calls)
+
+    async def resolve(self, what: Literal["memory", "run", "job"], tenant: str, id: str) -> Reply:
+        """See `ShardOwner.resolve`."""
+        return await self._opened(lambda owner: owner.resolve(what, tenant, id))
+
+    async def describe(self) -> Reply:
+        """How subjects are spread, and the version: what a Ray client needs before its first call."""
+        settings = self._settings
+        return True, msgspec.json.encode(
+            {"shards": settings.shards, "actors": settings.shard_actors, "version": sdk_version()}
+        )
 
     async def health(self) -> Reply:
         """See `ShardOwner.health`."""

@@ -52,6 +52,8 @@ class VectorQueue:
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self.failures = 0
+        self.failing: str | None = None
+        """Why the last try failed; None when it did not."""
         self.embedded = 0
 
     def start(self) -> None:
@@ -103,8 +105,10 @@ class VectorQueue:
             try:
                 await self._embed(batch)
                 delay = _RETRY_SECONDS
+                self.failing = None
             except (Unavailable, Overloaded) as error:
                 self.failures += 1
+                self.failing = error.message
                 _log.warning("embedding delayed", error=error.message, retry_seconds=delay)
                 for resident, unit in batch:
                     self._queue.setdefault(resident.subject, {})[unit.id] = None

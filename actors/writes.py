@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from cluster.tokens import count_tokens
 
 from actors.commits import CHUNK, Commits
 from actors.extraction import ExtractionLoop
@@ -22,6 +21,7 @@ from cluster.jobs import JobKey, encode_job
 from cluster.model import DAY_MS, ChangeEntry, Changes, Claim, Labels, Memory, Message, Millis, Run
 from cluster.retrieval.filters import parse_filter
 from cluster.settings import Settings
+from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded
 from memgrid.models import (

@@ -1,161 +1,182 @@
-"""Reaching the shard actors through Ray: named actors, retried calls."""
+"""memgrid through Ray, for batch jobs: straight to the shard actors, without HTTP.
+
+    async with await RayMemgrid.connect("ray://127.0.0.1:10001") as client:
+        await client.add("我叫张三，我喜欢打羽毛球", user_id="zhangsan")
+
+Whoever can reach the Ray cluster can run any code in it, so there are no API keys here: the tenant is named.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+import uuid_utils
+from pydantic import BaseModel
 
-from memgrid.errors import InternalError, MemgridError, Unavailable, error_from_code
-from memgrid.models import ErrorDetail
+from memgrid._http import sdk_version
+from memgrid._requests import SubjectRef, subject_of
+from memgrid.api import MemgridApi
+from memgrid.errors import InvalidInput, MemgridError, Unavailable
+from memgrid.models import (
+    AddRequest,
+    AddResult,
+    BatchAddRequest,
+    BatchAddResult,
+    BatchItem,
+    ComponentHealth,
+    ErrorDetail,
+    HealthDetail,
+)
 from memgrid.routing import Call
-from memgrid.subject import RAY_NAMESPACE, Subject, actor_name, shard_of
+from memgrid.shard_router import ShardRouter, Topology
+from memgrid.subject import DEFAULT_TENANT, RAY_NAMESPACE, Subject
 
-Reply = tuple[bool, bytes]
-_FIRST_DELAY = 0.05
-_MAX_DELAY = 1.0
-
-
-class Topology(msgspec.Struct, frozen=True):
-    """How subjects are spread: `shards` logical shards over `actors` shard actors."""
-
-    shards: int
-    actors: int
-
-    def actor_of(self, subject: Subject) -> int:
-        """The number of the shard actor that owns `subject`."""
-        return shard_of(subject, self.shards) % self.actors
+_BY_ID = {
+    "get_memory": "memory",
+    "update_memory": "memory",
+    "delete_memory": "memory",
+    "history": "memory",
+    "run": "run",
+    "drive_run": "run",
+    "job": "job",
+}
+_CONNECT_SECONDS = 60.0
 
 
-class ShardRouter:
-    """A `memgrid.routing.Router` over named shard actors.
+class RayTransport:
+    """Carries operations to the shard actors (`memgrid.api.Transport`)."""
 
-    A call to an actor that is gone or restarting is sent again, with the same request id, until
-    `patience` seconds have passed. `revive` is asked to create an actor that does not exist.
-    """
+    def __init__(self, router: ShardRouter, tenant: str, *, disconnect: bool) -> None:
+        self._router = router
+        self._tenant = tenant
+        self._disconnect = disconnect
 
-    def __init__(
-        self,
-        topology: Topology,
-        *,
-        patience: float = 60.0,
-        revive: Callable[[int], Any] | None = None,
-    ) -> None:
-        self.topology = topology
-        self._patience = patience
-        self._revive = revive
-        self._handles: dict[int, Any] = {}
+    async def send(self, operation: str, request: BaseModel, subject: SubjectRef | None) -> bytes:
+        """See `memgrid.api.Transport.send`."""
+        if isinstance(request, BatchAddRequest):
+            return (await self._add_batch(request)).model_dump_json().encode()
+        if operation == "health":
+            return (await self._health()).model_dump_json().encode()
+        if subject is None:
+            subject = await self._whose(operation, request)
+        return await self._router.call(self._call(operation, request, subject))
 
-    async def call(self, call: Call, *, timeout: float | None = None) -> bytes:
-        """One operation on one subject. See `Router.call`."""
-        actor = self.topology.actor_of(call.subject)
-        body = call.request.model_dump_json(exclude_unset=True).encode()
-        reply = await self._ask(
-            actor, "call", (call.operation, tuple(call.subject), call.request_id, body), timeout
+    async def aclose(self) -> None:
+        """Leave the Ray cluster, if this client joined it."""
+        if self._disconnect:
+            await asyncio.to_thread(ray.shutdown)
+
+    def _call(self, operation: str, request: BaseModel, subject: SubjectRef) -> Call:
+        whole = Subject(self._tenant, subject.kind, subject.id)
+        return Call(operation, whole, request, str(uuid_utils.uuid7()))
+
+    async def _whose(self, operation: str, request: BaseModel) -> SubjectRef:
+        what = _BY_ID.get(operation)
+        if what is None:
+            raise InvalidInput(
+                "whose memory is meant?",
+                field="user_id",
+                remedy="give one of user_id, agent_id, app_id, run_id",
+            )
+        reply = await self._router.ask_any("resolve", what, self._tenant, request.model_dump()["id"])
+        return msgspec.json.decode(reply, type=SubjectRef)
+
+    async def _add_batch(self, request: BatchAddRequest) -> BatchAddResult:
+        """Items of one subject one after the other, subjects side by side."""
+        results: list[BatchItem | None] = [None] * len(request.items)
+        groups: dict[SubjectRef, list[int]] = {}
+        for place, item in enumerate(request.items):
+            subject = subject_of(
+                user_id=item.user_id, agent_id=item.agent_id, app_id=item.app_id, run_id=item.run_id
+            )
+            if subject is None:
+                raise InvalidInput(
+                    "whose memory is meant?",
+                    field=f"items.{place}.user_id",
+                    remedy="give one of user_id, agent_id, app_id, run_id",
+                )
+            groups.setdefault(subject, []).append(place)
+
+        async def add(subject: SubjectRef, places: list[int]) -> None:
+            for place in places:
+                results[place] = await self._add_one(subject, request.items[place])
+
+        await asyncio.gather(*(add(subject, places) for subject, places in groups.items()))
+        done = [item for item in results if item is not None]
+        failed = sum(1 for item in done if item.error is not None)
+        return BatchAddResult(results=done, succeeded=len(done) - failed, failed=failed)
+
+    async def _add_one(self, subject: SubjectRef, item: AddRequest) -> BatchItem:
+        try:
+            answer = await self._router.call(self._call("add", item, subject))
+        except MemgridError as error:
+            detail = ErrorDetail(
+                code=error.code, message=error.message, field=error.field, remedy=error.remedy
+            )
+            return BatchItem(error=detail)
+        return BatchItem(result=AddResult.model_validate_json(answer))
+
+    async def _health(self) -> HealthDetail:
+        started = time.perf_counter()
+        answers = await self._router.broadcast("health")
+        latency = round((time.perf_counter() - started) * 1000, 3)
+        components: dict[str, ComponentHealth] = {}
+        for name, answer in answers.items():
+            if isinstance(answer, MemgridError):
+                components[name] = ComponentHealth(status="unhealthy", latency=latency, error=answer.message)
+            else:
+                components[name] = ComponentHealth.model_validate(
+                    {**msgspec.json.decode(answer), "latency": latency}
+                )
+        worst = {component.status for component in components.values()}
+        overall = "unhealthy" if "unhealthy" in worst else "degraded" if "degraded" in worst else "healthy"
+        return HealthDetail.model_validate(
+            {"timestamp": time.time(), "components": components, "overall": overall}
         )
-        return _unwrap(reply)
-
-    async def call_many(
-        self, calls: Sequence[Call], *, timeout: float | None = None
-    ) -> list[bytes | MemgridError]:
-        """Many operations, one actor call for each shard actor. See `Router.call_many`."""
-        places: dict[int, list[int]] = defaultdict(list)
-        for place, call in enumerate(calls):
-            places[self.topology.actor_of(call.subject)].append(place)
-        answers: list[bytes | MemgridError] = [InternalError("not answered")] * len(calls)
-
-        async def ask(actor: int, mine: list[int]) -> None:
-            batch = [
-                (
-                    calls[p].operation,
-                    tuple(calls[p].subject),
-                    calls[p].request_id,
-                    calls[p].request.model_dump_json(exclude_unset=True).encode(),
-                )
-                for p in mine
-            ]
-            try:
-                replies = await self._ask(actor, "call_many", (batch,), timeout)
-            except MemgridError as error:
-                for place in mine:
-                    answers[place] = error
-                return
-            for place, reply in zip(mine, replies, strict=True):
-                try:
-                    answers[place] = _unwrap(reply)
-                except MemgridError as error:
-                    answers[place] = error
-
-        await asyncio.gather(*(ask(actor, mine) for actor, mine in places.items()))
-        return answers
-
-    async def broadcast(
-        self, method: str, *, timeout: float | None = None
-    ) -> dict[str, bytes | MemgridError]:
-        """Ask every shard actor. See `Router.broadcast`."""
-
-        async def ask(actor: int) -> bytes | MemgridError:
-            try:
-                return _unwrap(await self._ask(actor, method, (), timeout))
-            except MemgridError as error:
-                return error
-
-        actors = range(self.topology.actors)
-        answers = await asyncio.gather(*(ask(actor) for actor in actors))
-        return {actor_name(actor): answer for actor, answer in zip(actors, answers, strict=True)}
-
-    async def _ask(self, actor: int, method: str, args: tuple[Any, ...], timeout: float | None) -> Any:
-        deadline = time.monotonic() + (self._patience if timeout is None else timeout)
-        delay = _FIRST_DELAY
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Unavailable(
-                    f"the owner ({actor_name(actor)}) did not answer in time",
-                    remedy="send the same request again",
-                    retry_after=1.0,
-                )
-            try:
-                handle = await self._handle(actor)
-                async with asyncio.timeout(left):
-                    return await getattr(handle, method).remote(*args)
-            except RayTaskError as error:
-                raise InternalError(f"the owner failed: {type(error.cause).__name__}") from error
-            except (RayActorError, ValueError, ConnectionError):
-                # Dead, restarting, or not created yet: forget the handle and look the name up again.
-                self._handles.pop(actor, None)
-            except TimeoutError:
-                continue
-            await asyncio.sleep(min(delay, max(0.0, deadline - time.monotonic())) * random.uniform(0.5, 1))
-            delay = min(delay * 2, _MAX_DELAY)
-
-    async def _handle(self, actor: int) -> Any:
-        if (handle := self._handles.get(actor)) is None:
-            find = self._revive or _find
-            handle = self._handles[actor] = await asyncio.to_thread(find, actor)
-        return handle
 
 
-def _find(actor: int) -> Any:
-    return ray.get_actor(actor_name(actor), namespace=RAY_NAMESPACE)
+class RayMemgrid(MemgridApi):
+    """The same methods as `AsyncMemgrid`, through Ray. Made by `connect`."""
+
+    @classmethod
+    async def connect(cls, address: str | None = None, *, tenant: str = DEFAULT_TENANT) -> Self:
+        """Join the Ray cluster at `address` and find its shard actors.
+
+        `address` is `ray://host:10001`, a GCS address, or None for the cluster this process is already in
+        (a Ray Job) or RAY_ADDRESS names. Raises Unavailable when no memgrid runs there, and InvalidInput
+        when it runs another version than this client.
+        """
+        joined = not ray.is_initialized()
+        if joined:
+            await asyncio.to_thread(_join, address)
+        router = ShardRouter(Topology(1, 1), patience=_CONNECT_SECONDS)
+        try:
+            found: dict[str, Any] = msgspec.json.decode(await router.ask_any("describe"))
+        except Unavailable as error:
+            if joined:
+                await asyncio.to_thread(ray.shutdown)
+            raise Unavailable(
+                "no memgrid runs in this Ray cluster", remedy="start one with `memgrid serve`"
+            ) from error
+        if found["version"] != sdk_version():
+            raise InvalidInput(
+                f"memgrid {found['version']} runs there, and this client is {sdk_version()}",
+                field="address",
+                remedy=f"install memgrid=={found['version']}, or use the HTTP client",
+            )
+        router.topology = Topology(found["shards"], found["actors"])
+        return cls(RayTransport(router, tenant, disconnect=joined))
 
 
-def _unwrap(reply: Reply) -> bytes:
-    ok, body = reply
-    if ok:
-        return body
-    detail = ErrorDetail.model_validate_json(body)
-    raise error_from_code(
-        detail.code,
-        detail.message,
-        field=detail.field,
-        remedy=detail.remedy,
-        retry_after=detail.retry_after,
+def _join(address: str | None) -> None:
+    ray.init(
+        address=address or os.environ.get("RAY_ADDRESS", "auto"),
+        namespace=RAY_NAMESPACE,
+        log_to_driver=False,
+        configure_logging=False,
     )
