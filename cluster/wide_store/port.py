@@ -246,6 +246,12 @@ class WideStore(Protocol):
         """The embeddings of the subject's memories; at most one an id, the newest."""
         ...
 
+    async def message_vectors(
+        self, subject: Subject, model: str, ids: Sequence[str]
+    ) -> Sequence[StoredVector]:
+        """The embeddings of those of these messages that have one."""
+        ...
+
     async def recent_messages(
         self, subject: Subject, model: str, *, before: str | None = None, limit: int = 1000
     ) -> tuple[Sequence[tuple[Message, StoredVector | None]], str | None]:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from cluster.ids import Clock, system_clock
 from cluster.model import HOUR_MS, Change, Changes, Claim, Head, Message, Millis, Run
 from cluster.wide_store import codec, sqlite_reads, sqlite_writes
-from cluster.wide_store.network_file_system import MOUNTS, network_file_system
+from cluster.wide_store.data_dir import prepare_data_dir
 from cluster.wide_store.port import (
     ApiKeyRow,
     Loaded,
@@ -101,7 +101,7 @@ class SqliteStore:
 
     def _open(self, shards: int) -> None:
         if self._folder is not None:
-            _prepare_folder(self._folder)
+            prepare_data_dir(self._folder)
         meta = self._database("meta", "sqlite_meta")
         files, self._info = meta.open(functools.partial(self._read_or_create_info, shards))
         if self._info.shards != shards:
@@ -350,6 +350,14 @@ class SqliteStore:
             self._file(subject), lambda connection: sqlite_reads.memory_vectors(connection, subject, model)
         )
 
+    async def message_vectors(
+        self, subject: Subject, model: str, ids: Sequence[str]
+    ) -> Sequence[StoredVector]:
+        return await self._read(
+            self._file(subject),
+            lambda connection: sqlite_reads.message_vectors(connection, subject, model, ids),
+        )
+
     async def recent_messages(
         self, subject: Subject, model: str, *, before: str | None = None, limit: int = 1000
     ) -> tuple[Sequence[tuple[Message, StoredVector | None]], str | None]:
@@ -488,23 +496,3 @@ class SqliteStore:
 
     async def _run(self, database: Database, statement: str, parameters: dict[str, Any]) -> None:
         await self._write(database, lambda connection: sqlite_writes.run(connection, statement, parameters))
-
-
-def _prepare_folder(folder: Path) -> None:
-    """Create it, for its owner only, unless it is on a network."""
-    with contextlib.suppress(FileNotFoundError):  # not Linux: nothing to ask
-        kind = network_file_system(folder.resolve(), MOUNTS.read_text(encoding="utf-8"))
-        if kind is not None:
-            raise InvalidInput(
-                f"data_dir {str(folder)!r} is on a network file system ({kind}), where SQLite loses data",
-                field="data_dir",
-                remedy="put data_dir on a local disk",
-            )
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(
-            f"data_dir {str(folder)!r} cannot be created: {error}",
-            field="data_dir",
-            remedy="name a folder that can be written to",
-        ) from error

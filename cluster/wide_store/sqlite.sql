@@ -230,6 +230,15 @@ CROSS JOIN vectors AS v
 WHERE h.key = :key
 ORDER BY m.id
 
+-- message_vector --
+SELECT m.id, v.content_hash, v.vector
+FROM heads AS h
+JOIN messages AS m ON m.subject = h.subject AND m.generation = h.generation AND m.id = :id AND m.deleted = 0
+JOIN vectors AS v
+    ON v.subject = m.subject AND v.generation = m.generation AND v.kind = 'message' AND v.id = m.id
+    AND v.model = :model
+WHERE h.key = :key
+
 -- put_memory --
 INSERT INTO memories (subject, generation, id, body) VALUES (:subject, :generation, :id, :body)
 ON CONFLICT (subject, generation, id) DO UPDATE SET body = :body
@@ -424,9 +433,8 @@ WHERE rowid IN (
     SELECT rowid FROM {table} WHERE subject = :subject AND generation = :generation LIMIT :limit
 )
 
+-- purgeable --
+SELECT {columns} FROM {table} WHERE subject = :subject AND generation = :generation LIMIT :limit
+
 -- purge_keyed --
-DELETE FROM {table}
-WHERE (subject, generation, {key}) IN (
-    SELECT subject, generation, {key} FROM {table}
-    WHERE subject = :subject AND generation = :generation LIMIT :limit
-)
+DELETE FROM {table} WHERE ({columns}) = ({values})

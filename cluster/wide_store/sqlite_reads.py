@@ -133,6 +133,15 @@ def memory_vectors(connection: sqlite3.Connection, subject: Subject, model: str)
     return [_vector(row) for row in found]
 
 
+def message_vectors(
+    connection: sqlite3.Connection, subject: Subject, model: str, ids: Sequence[str]
+) -> list[StoredVector]:
+    statement = statements()["message_vector"]
+    key = subject.key
+    found = (rows(connection, statement, {"key": key, "model": model, "id": id}) for id in ids)
+    return [_vector(row[0]) for row in found if row]
+
+
 def _vector(row: Row) -> StoredVector:
     return StoredVector(row[0], row[1], codec.vector_from_bytes(row[2]))
 

@@ -27,12 +27,12 @@ EXPIRED_CLAIMS_DROPPED = 16
 
 _BY_ROWID = ("messages", "changes", "runs", "claims", "vectors")
 _BY_KEY = {
-    "pending": "id",
-    "message_marks": "mark, id",
-    "memories": "id",
-    "scopes": "memory_id",
-    "touches": "memory_id, revision",
-    "run_inputs": "message_id, run_id",
+    "pending": "subject, generation, id",
+    "message_marks": "subject, generation, mark, id",
+    "memories": "subject, generation, id",
+    "scopes": "tenant, label, label_id, subject, generation, memory_id",
+    "touches": "subject, generation, memory_id, revision",
+    "run_inputs": "subject, generation, message_id, run_id",
 }
 
 
@@ -313,10 +313,16 @@ def purge(connection: sqlite3.Connection, limit: int = PURGE_ROWS) -> bool:
     if not graves:
         return False
     grave = {"subject": graves[0][0], "generation": graves[0][1]}
-    deletes = [sql["purge"].format(table=table) for table in _BY_ROWID]
-    deletes += [sql["purge_keyed"].format(table=table, key=key) for table, key in _BY_KEY.items()]
-    for delete in deletes:
-        limit -= connection.execute(delete, {**grave, "limit": limit}).rowcount
+    for table in _BY_ROWID:
+        limit -= connection.execute(sql["purge"].format(table=table), {**grave, "limit": limit}).rowcount
+        if limit <= 0:
+            return True
+    for table, columns in _BY_KEY.items():
+        names = {"table": table, "columns": columns}
+        found = rows(connection, sql["purgeable"].format(**names), {**grave, "limit": limit})
+        values = ", ".join("?" * len(columns.split(", ")))
+        connection.executemany(sql["purge_keyed"].format(**names, values=values), found)
+        limit -= len(found)
         if limit <= 0:
             return True
     connection.execute(sql["close_grave"], grave)

@@ -1,9 +1,12 @@
-"""Telling whether a folder is on a network file system, where SQLite's locks and WAL do not hold."""
+"""The folder of the embedded stores: never on a network file system, where SQLite's locks do not hold."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
+
+from memgrid.errors import InvalidInput
 
 _NETWORK_TYPES = re.compile(
     r"""nfs\d? | cifs | smb\d* | smbfs | afs | ncpfs | coda | ceph | glusterfs | lustre | gpfs | beegfs
@@ -31,3 +34,23 @@ def network_file_system(path: Path, mounts: str) -> str | None:
         if path.is_relative_to(point) and len(point.parts) >= depth:  # a later mount covers an earlier one
             found, depth = fields[2], len(point.parts)
     return found if _NETWORK_TYPES.fullmatch(found) else None
+
+
+def prepare_data_dir(folder: Path) -> None:
+    """Create it, for its owner only, unless it is on a network."""
+    with contextlib.suppress(FileNotFoundError):  # not Linux: nothing to ask
+        kind = network_file_system(folder.resolve(), MOUNTS.read_text(encoding="utf-8"))
+        if kind is not None:
+            raise InvalidInput(
+                f"data_dir {str(folder)!r} is on a network file system ({kind}), where SQLite loses data",
+                field="data_dir",
+                remedy="put data_dir on a local disk",
+            )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"data_dir {str(folder)!r} cannot be created: {error}",
+            field="data_dir",
+            remedy="name a folder that can be written to",
+        ) from error
