@@ -39,6 +39,7 @@ Job = Callable[[sqlite3.Connection], Any]
 
 T = TypeVar("T")
 
+_TABLES = frozenset({"meta", "subjects", "documents", "vectors", "words"})
 _NAME = re.compile(r"index-(\d+)(?:-r(\d+))?\.sqlite")
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class _Outdated(sqlite3.DatabaseError):
 class _Opened(NamedTuple):
     path: Path
     inode: int
+    replacement: int
     incarnation: str
 
 
@@ -243,42 +245,47 @@ class IndexFile:
             self._writer = self._opened = None
         if self._directory is None:
             self._writer = _connect(":memory:")
-            self._opened = _Opened(Path(), 0, self._prepare(self._writer))
+            self._opened = _Opened(Path(), 0, 0, self._prepare(self._writer))
             return
         self._directory.mkdir(parents=True, exist_ok=True)
-        newest = max(self._replacements(), default=0)
-        self._open_from(newest)
-        for replacement in self._replacements():
-            if replacement < newest:
-                remove_file(self._path(replacement))
+        self._open_from(max(self._replacements(), default=0))
 
     def _open_from(self, replacement: int) -> None:
-        path = self._path(replacement)
-        connection = _connect(path)
-        try:
-            incarnation = self._prepare(connection)
-        except sqlite3.DatabaseError as error:
+        """Open the first sound file from `replacement` on, or create it; its predecessors are removed."""
+        while True:
+            path = self._path(replacement)
+            connection = _connect(path)
+            try:
+                incarnation = self._prepare(connection)
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                if not _is_damage(error):
+                    raise
+                _log.warning("index_file_dropped", path=str(path), error=str(error))
+                replacement += 1
+                continue
+            # Another process may have replaced and removed this file since we chose its name, so that we
+            # created it a second time: a successor is made before its predecessor is removed.
+            newest = max(self._replacements())
+            if newest == replacement:
+                break
             connection.close()
-            if not _is_damage(error):
-                raise
-            _log.warning("index_file_dropped", path=str(path), error=str(error))
-            self._open_from(replacement + 1)
-            remove_file(path)
-            return
+            replacement = newest
         self._writer = connection
-        self._opened = _Opened(path, path.stat().st_ino, incarnation)
+        self._opened = _Opened(path, path.stat().st_ino, replacement, incarnation)
+        for older in self._replacements():
+            if older < replacement:
+                remove_file(self._path(older))
 
     def _start_anew(self, error: sqlite3.DatabaseError) -> None:
         opened = self._opened
         if self._writer is not None:
             self._writer.close()
-            self._writer = None
+            self._writer = self._opened = None
         if opened is None or self._directory is None or not _still_there(opened):
-            return  # another process was first
+            return  # in memory, or another process was first: opening again is all there is to do
         _log.warning("index_file_dropped", path=str(opened.path), error=str(error))
-        self._opened = None
-        self._open_from(max(self._replacements(), default=0) + 1)
-        remove_file(opened.path)
+        self._open_from(opened.replacement + 1)
 
     def _prepare(self, connection: sqlite3.Connection) -> str:
         """Create the schema if the file is new; the incarnation. Raises DatabaseError when it is no good."""
@@ -286,14 +293,14 @@ class IndexFile:
         connection.execute("PRAGMA synchronous = NORMAL")
         with _transaction(connection, "BEGIN IMMEDIATE"):
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version == 0 and tables == 0:
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+            if version == 0 and not tables:
                 _create_schema(connection)
                 connection.execute("INSERT INTO meta VALUES (?, ?)", (uuid.uuid4().hex, self._files))
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 self.rebuilt = True
-            elif version != SCHEMA_VERSION:
-                raise _Outdated(f"schema version {version}")
+            elif version != SCHEMA_VERSION or not tables >= _TABLES:
+                raise _Outdated(f"another schema, of version {version}")
             made = connection.execute("SELECT incarnation, files FROM meta").fetchone()
             if made is None or made[1] != self._files:
                 raise _Outdated(f"made for other files than {self._files}")
