@@ -95,7 +95,7 @@ def search(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score.")] = 0.0,
     strategy: Annotated[Strategy, typer.Option(help="How to look.")] = "hybrid",
     only: Annotated[
-        ResultType | None, typer.Option("--only", help="Memories or messages. [default: both]")
+        ResultType | None, typer.Option("--only", help="Memories or messages.", show_default="both")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False,
     url: Url = None,
@@ -217,7 +217,7 @@ def list_memories(
     kind: Annotated[MemoryKind | None, typer.Option("--kind", help="Only these.")] = None,
     everything: Annotated[bool, typer.Option("--all-versions", help="Superseded memories too.")] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many. [default: all]", show_default=False)
+        int | None, typer.Option("--limit", min=1, help="At most so many.", show_default="all")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,

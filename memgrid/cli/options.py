@@ -27,8 +27,8 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="MEMGRID_URL",
-        help="Address of the server. [default: http://127.0.0.1:8005]",
-        show_default=False,
+        help="Address of the server.",
+        show_default="http://127.0.0.1:8005",
         rich_help_panel=_SERVER,
     ),
 ]

@@ -172,7 +172,7 @@ def export(
     app_id: App = None,
     run: Run = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File. [default: stdout]", show_default=False)
+        Path | None, typer.Option("--output", "-o", help="File.", show_default="stdout")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,
