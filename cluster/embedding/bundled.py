@@ -75,17 +75,22 @@ class BundledEmbedder:
         cleaned = [(at, text) for at, text in enumerate(map(clean, texts)) if text.strip()]
         loop = asyncio.get_running_loop()
         for first in range(0, len(cleaned), self._engine.slice):
-            if self._closed:
-                raise Unavailable("the embedding model is closed")
+            self._check_open()
             places, part = zip(*cleaned[first : first + self._engine.slice], strict=True)
-            vectors[list(places)] = await loop.run_in_executor(
-                self._workers[role], self._engine.embed, part, role
-            )
+            vectors[list(places)] = await loop.run_in_executor(self._workers[role], self._embed, part, role)
         return vectors
 
     async def close(self) -> None:
         """Ends the worker threads after the text they are at."""
         self._closed = True
         for worker in self._workers.values():
-            worker.shutdown(wait=False, cancel_futures=True)
+            worker.shutdown(wait=False)
         await asyncio.gather(*(asyncio.to_thread(worker.shutdown) for worker in self._workers.values()))
+
+    def _embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
+        self._check_open()  # it may have been closed while this waited for the worker
+        return self._engine.embed(texts, role)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the embedding model is closed")
