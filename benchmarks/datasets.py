@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 DatasetName = Literal["locomo", "memorybank-zh", "memorybank-en"]
 
@@ -78,7 +78,7 @@ def recall(ranked: Iterable[Iterable[str]], evidence: frozenset[str], cutoffs: S
     return [len(evidence.intersection(order[:k])) / len(evidence) for k in cutoffs]
 
 
-def _locomo(row: dict) -> Conversation:
+def _locomo(row: dict[str, Any]) -> Conversation:
     talk = row["conversation"]
     messages = tuple(_locomo_messages(talk))
     known = {said.turn for said in messages}
@@ -91,7 +91,7 @@ def _locomo(row: dict) -> Conversation:
     return Conversation(user=row["sample_id"], messages=messages, questions=questions)
 
 
-def _locomo_messages(talk: dict) -> Iterator[Said]:
+def _locomo_messages(talk: dict[str, Any]) -> Iterator[Said]:
     sessions = sorted(int(key.split("_")[1]) for key in talk if re.fullmatch(r"session_\d+", key))
     for number in sessions:
         started = datetime.strptime(talk[f"session_{number}_date_time"], "%I:%M %p on %d %B, %Y")
@@ -115,7 +115,7 @@ def _locomo_evidence(labels: Sequence[str]) -> frozenset[str]:
     )
 
 
-def _memorybank(row: dict) -> Conversation:
+def _memorybank(row: dict[str, Any]) -> Conversation:
     messages = tuple(_memorybank_messages(row))
     known = {said.turn for said in messages}
     questions = tuple(
@@ -126,7 +126,7 @@ def _memorybank(row: dict) -> Conversation:
     return Conversation(user=row["user"], messages=messages, questions=questions)
 
 
-def _memorybank_messages(row: dict) -> Iterator[Said]:
+def _memorybank_messages(row: dict[str, Any]) -> Iterator[Said]:
     for day, turns in sorted(row["history"].items()):
         begin = datetime.fromisoformat(day).replace(hour=12, tzinfo=UTC).timestamp()
         for index, turn in enumerate(turns):

@@ -14,7 +14,9 @@ from cluster.model import Memory, Message, Millis
 from cluster.retrieval.hot_vectors import HotVectors, Vector
 from cluster.retrieval.lexical import LexicalIndex
 from cluster.retrieval.ranking import (
+    FEATURES,
     Evidence,
+    Features,
     Ranking,
     Scores,
     by_vector,
@@ -28,7 +30,7 @@ from cluster.retrieval.unit_text import embedding_text, index_tokens
 from cluster.retrieval.units import Mask, Unit, Units
 from memgrid.models import MemoryKind, ResultType, Strategy
 
-POOL = 200
+POOL = 100
 """How many of the best by words, and how many of the best by vector, are ranked with all evidence."""
 
 _MIN_DEAD = 64
@@ -70,7 +72,8 @@ class Ranked(msgspec.Struct, frozen=True):
 class HotSubject:
     """Memories and messages of one subject, with their words and vectors. Not thread-safe."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, *, features: Features = FEATURES) -> None:
+        self._features = features
         self._units = Units()
         self._lexical = LexicalIndex()
         self._vectors = HotVectors(dimension)
@@ -223,31 +226,45 @@ class HotSubject:
             candidates = np.flatnonzero((found.documents > 0) & allowed)
             ranking = by_words(found.documents[candidates], found.bound)
             return self._results(spec, candidates, ranking)
-        candidates, evidence = self._evidence(allowed, query_terms, query_vector, deep=wanted > POOL // 2)
-        if not len(candidates):
-            return []
-        return self._results(spec, candidates, rank(evidence))
+        results: list[Ranked] = []
+        for deep in (False, True) if wanted <= POOL else (True,):
+            candidates, evidence, others = self._evidence(allowed, query_terms, query_vector, deep=deep)
+            if evidence.pool == 0:
+                return []
+            ranking = rank(evidence, self._features)
+            results = self._results(spec, candidates, ranking)
+            if len(results) == spec.limit or not others or float(ranking.scores.min()) < spec.threshold:
+                break
+        return results
 
     def _evidence(
         self, allowed: Mask, terms: Sequence[str], vector: Vector | None, *, deep: bool
-    ) -> tuple[NDArray[np.intp], Evidence]:
-        """The candidates, and what is known of them; `deep` adds all others after the pool."""
+    ) -> tuple[NDArray[np.intp], Evidence, int]:
+        """The candidates, what is known of them, and how many others there are.
+
+        Those are the best by words and the best by vector; `deep` adds all others behind them.
+        """
         found = self._lexical.scores(terms, self._units.message_sessions)
         bm25 = found.documents
         before, after = self._order.before, self._order.after
         context = surroundings(bm25, before, after)
 
-        matching = _best((bm25 + context) * allowed, POOL)
-        nearest = matching[:0] if vector is None else self._vectors.search(vector, POOL, allowed)[0]
-        pool = np.union1d(matching, nearest)
+        matching = (bm25 + context) * allowed
+        eligible = matching > 0
+        pool = _best(matching, POOL)
+        if vector is not None:
+            eligible |= allowed & self._vectors.present
+            pool = np.union1d(pool, self._vectors.search(vector, POOL, allowed)[0])
         candidates = pool
+        others = int(np.count_nonzero(eligible)) - len(pool)
         if deep:
-            others = np.setdiff1d(np.flatnonzero(allowed), pool)
-            candidates = np.concatenate((pool, others))
+            eligible[pool] = False
+            candidates = np.concatenate((pool, np.flatnonzero(eligible)))
+            others = 0
         place = self._places(candidates)
         before, after = before[place].astype(np.intp), after[place].astype(np.intp)
         cosines = None if vector is None else self._cosines(vector, np.stack((candidates, before, after)))
-        return candidates, Evidence(
+        evidence = Evidence(
             pool=len(pool),
             bm25=bm25[candidates],
             bm25_bound=found.bound,
@@ -258,17 +275,14 @@ class HotSubject:
             cosine=None if cosines is None else cosines[0],
             closeness=None if cosines is None else closeness(cosines, len(pool)),
         )
+        return candidates, evidence, others
 
     def _results(self, spec: RankSpec, candidates: NDArray[np.intp], ranking: Ranking) -> list[Ranked]:
         """The page of `spec`, from candidates and their scores."""
-        times = self._units.times[candidates]
-        # Candidates come by ordinal, which is no order to rely on: ids break what ties are left.
-        ids = np.array([self._units.id(ordinal) for ordinal in candidates.tolist()], np.str_)
-        order = np.lexsort((ids, -times, -ranking.scores)).tolist()
         results: list[Ranked] = []
         spoken_for: set[str] = set()
         skip = spec.offset
-        for at in order:
+        for at in self._best_first(candidates, ranking.scores):
             score = float(ranking.scores[at])
             if score < spec.threshold or len(results) == spec.limit:
                 break
@@ -287,6 +301,21 @@ class HotSubject:
             parts = {name: float(part[at]) for name, part in ranking.parts.items()}
             results.append(Ranked(unit_id, kind, score, parts, sources))
         return results
+
+    def _best_first(self, candidates: NDArray[np.intp], scores: Scores) -> Iterator[int]:
+        """Positions in `candidates`, sorted in growing portions since few are usually asked for."""
+        left = np.arange(len(candidates))
+        portion = 128
+        while len(left):
+            # A portion takes in all that tie with its last, so that portions do not split a tie.
+            least = -np.inf if len(left) <= portion else np.partition(scores[left], -portion)[-portion]
+            inside = scores[left] >= least
+            head, left = left[inside], left[~inside]
+            # Candidates come by ordinal, which is no order to rely on: time and id break ties.
+            ids = [self._units.id(ordinal) for ordinal in candidates[head].tolist()]
+            keys = (np.array(ids, np.str_), -self._units.times[candidates[head]], -scores[head])
+            yield from head[np.lexsort(keys)].tolist()
+            portion *= 4
 
     def _places(self, candidates: NDArray[np.intp]) -> NDArray[np.intp]:
         """Where in the conversation each candidate stands: a memory at its first source that is here."""

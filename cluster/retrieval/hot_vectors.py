@@ -78,10 +78,7 @@ class HotVectors:
         k = min(k, int(np.count_nonzero(eligible)))
         if k == 0:
             return np.zeros(0, np.intp), np.zeros(0, np.float32)
-        # The setting is one of the calling thread: left alone, a search would start a team of threads.
-        if not hasattr(_thread, "limited"):
-            faiss.omp_set_num_threads(1)
-            _thread.limited = True
+        _use_one_thread()
         query = np.ascontiguousarray(query, np.float32)[None, :]
         if eligible.all():
             cosines, ordinals = self._index.search(query, k)
@@ -93,7 +90,10 @@ class HotVectors:
 
     def cosines(self, query: Vector, ordinals: NDArray[np.intp]) -> Vector:
         """The cosine of each given ordinal with `query`; 0 for one without a vector."""
-        return self._half()[ordinals].astype(np.float32) @ query
+        _use_one_thread()
+        # FAISS decodes at twice numpy's speed; and `@` would start a team of BLAS threads.
+        rows = self._index.sa_decode(self._half()[ordinals].view(np.uint8))
+        return np.einsum("ij,j->i", rows, query)
 
     def vector(self, ordinal: int) -> Vector | None:
         """A document's vector, as far as half precision keeps it."""
@@ -111,3 +111,10 @@ class HotVectors:
             return np.zeros((0, self._dimension), np.float16)
         raw = faiss.rev_swig_ptr(codes.data(), codes.size())
         return raw.view(np.float16).reshape(-1, self._dimension)
+
+
+def _use_one_thread() -> None:
+    """Keep FAISS from starting a team of threads for a search; the setting is the calling thread's own."""
+    if not hasattr(_thread, "limited"):
+        faiss.omp_set_num_threads(1)
+        _thread.limited = True

@@ -9,7 +9,7 @@ Everything here is pure; the evidence comes from `HotSubject`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
@@ -72,7 +72,7 @@ def _vector(evidence: Evidence) -> Scores:
 def _vector_context(evidence: Evidence) -> Scores:
     if evidence.closeness is None:
         return np.zeros_like(evidence.bm25)
-    before, after = np.nan_to_num(evidence.closeness[1:])
+    before, after = np.where(np.isnan(evidence.closeness[1:]), np.float32(0), evidence.closeness[1:])
     context = _sum((0.6, before), (0.4, after))
     return np.where(evidence.alone, _vector(evidence) * np.float32(0.5), context)
 
@@ -85,7 +85,9 @@ def _speaker(evidence: Evidence) -> Scores:
     return evidence.speaker
 
 
-FEATURES: dict[str, tuple[float, Callable[[Evidence], Scores]]] = {
+Features = Mapping[str, tuple[float, Callable[[Evidence], Scores]]]
+
+FEATURES: Features = {
     "lexical": (1.0, _lexical),
     "vector": (1.5, _vector),
     "lexical_context": (1.3, _lexical_context),
@@ -124,14 +126,14 @@ def closeness(cosines: Scores, pool: int) -> Scores:
     return np.maximum((cosines - low) / (high - low), np.float32(0))
 
 
-def rank(evidence: Evidence) -> Ranking:
+def rank(evidence: Evidence, features: Features) -> Ranking:
     """Score the candidates of a hybrid search.
 
     The features decide the order. The score of the best result says how well it matches in absolute terms
     (the mean of its share of the highest BM25 possible and its cosine); every other score is in
     proportion to it. So a threshold means the same for every query.
     """
-    parts = {name: _sum((weight, feature(evidence))) for name, (weight, feature) in FEATURES.items()}
+    parts = {name: _sum((weight, feature(evidence))) for name, (weight, feature) in features.items()}
     total = _sum(*((1.0, part) for part in parts.values()))
     inside = total[: evidence.pool]
     best = int(np.argmax(inside))
