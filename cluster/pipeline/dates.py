@@ -177,11 +177,17 @@ def _nearest_year(today: date, month: int, day: int) -> date:
 _Found = tuple[date, date, Precision]
 _Rule = tuple[re.Pattern[str], Callable[[re.Match[str], date], _Found]]
 
-_EN_MONTH = r"(january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept|sep|oct|nov|dec)\.?"
+_EN_MONTH = (
+    r"(january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|"
+    r"apr|jun|jul|aug|sept|sep|oct|nov|dec)\.?"
+)
 _EN_WEEKDAY = (
     r"(monday|tuesday|wednesday|thursday|friday|saturday|sunday|mon|tues|tue|wed|thurs|thu|fri|sat|sun)"
 )
-_EN_COUNT = r"(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a couple of|a couple|couple of)"
+_EN_COUNT = (
+    r"(\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a couple of|a couple|"
+    r"couple of)"
+)
 _ZH_COUNT = r"(\d{1,3}|[一二两兩三四五六七八九十]{1,3})"
 
 
@@ -224,7 +230,8 @@ _EN: list[_Rule] = [
     (re.compile(r"\b(?:the )?day before yesterday\b", re.I), lambda _, t: _days(t - timedelta(days=2))),
     (re.compile(r"\b(?:the )?day after tomorrow\b", re.I), lambda _, t: _days(t + timedelta(days=2))),
     (
-        re.compile(r"\b(yesterday|last night|today|tonight|this morning|this afternoon|this evening|tomorrow)(?: morning| afternoon| evening| night)?\b", re.I),
+        re.compile((r"\b(yesterday|last night|today|tonight|this morning|this afternoon|this evening|tomorrow)(?: "
+r"morning| afternoon| evening| night)?\b"), re.I),
         lambda m, t: _days(
             t + timedelta(days={"yesterday": -1, "last night": -1, "tomorrow": 1}.get(m[1].lower(), 0))
         ),
@@ -238,7 +245,8 @@ _EN: list[_Rule] = [
         lambda m, t: _span(t, m[2].lower(), _count(m[1])),
     ),
     (
-        re.compile(r"\b(?:over |during )?(?:the )?(?<!the )(last|past|this past|this coming|this|next) (week|weekend|month|year)\b", re.I),
+        re.compile((r"\b(?:over |during )?(?:the )?(?<!the )(last|past|this past|this coming|this|next) (week|"
+r"weekend|month|year)\b"), re.I),
         lambda m, t: _span(t, m[2].lower(), _en_direction(m[1].split()[-1])),
     ),
     (
@@ -279,7 +287,8 @@ _ZH: list[_Rule] = [
     ),
     (re.compile(r"((?:19|20)\d\d)年(\d{1,2})月"), lambda m, _: _months(date(int(m[1]), int(m[2]), 1), 0)),
     (
-        re.compile(r"([去今明])年(\d{1,2}|十[一二]?|[一二三四五六七八九])月(?:份|(\d{1,2}|[一二三四五六七八九十]{1,3})[日号號])?"),
+        re.compile(r"([去今明])年(\d{1,2}|十[一二]?|[一二三四五六七八九])月(?:份|(\d{1,2}|"
+r"[一二三四五六七八九十]{1,3})[日号號])?"),
         lambda m, t: _zh_month_day(t.year + _ZH_YEARS[m[1]], m[2], m[3]),
     ),
     (
@@ -287,7 +296,8 @@ _ZH: list[_Rule] = [
         lambda m, t: _zh_day_in_month(_month(t, _ZH_WEEKS[m[1]]), m[2]),
     ),
     (
-        re.compile(r"(?<![\d年])(\d{1,2}|十[一二]?|[一二三四五六七八九])月(\d{1,2}|[一二三四五六七八九十]{1,3})[日号號]"),
+        re.compile(r"(?<![\d年])(\d{1,2}|十[一二]?|[一二三四五六七八九])月(\d{1,2}|"
+r"[一二三四五六七八九十]{1,3})[日号號]"),
         lambda m, t: _days(_nearest_year(t, _count(m[1]), _count(m[2]))),
     ),
     (

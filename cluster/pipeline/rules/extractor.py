@@ -10,15 +10,23 @@ from cluster.model import Memory, Message, Millis
 from cluster.pipeline.dates import DateMention, dates_in, day_of
 from cluster.pipeline.merge import normalise
 from cluster.pipeline.port import Candidate, Extraction
-from cluster.pipeline.rules import patterns_en, patterns_zh
-from cluster.pipeline.rules.sentences import DATE_BASE, MASKS, Sentence, is_instruction, sentences_of, unmask
+from cluster.pipeline.rules import chinese, english
+from cluster.pipeline.rules.chinese import clauses as chinese_clauses
+from cluster.pipeline.rules.chinese.values import Context as ChineseContext
+from cluster.pipeline.rules.english import clauses as english_clauses
+from cluster.pipeline.rules.english.values import Context as EnglishContext
+from cluster.pipeline.rules.lexicon import ZH_PETS
+from cluster.pipeline.rules.sentences import DATE_BASE, Sentence, is_instruction, sentences_of, unmask
 from cluster.pipeline.rules.slots import SLOTS, Claim
 
 HUMAN_ROLES = frozenset({"user", "human"})
 """Who is listened to; an assistant, a system prompt or a tool says nothing about the user."""
 
 _GREETING = re.compile(
-    r"^\W*(?:你好|您好|嗨|哈喽|大家好|hi\b|hello\b|hey\b|早上好|下午好|晚上好)|不对|说错|搞错|记错|更正|纠正|自我介绍",
+    (
+        r"^\W*(?:你好|您好|嗨|哈喽|大家好|hi\b|hello\b|hey\b|早上好|下午好|晚上好)|不对|说错|搞错|记错|"
+        r"更正|纠正|自我介绍"
+    ),
     re.I,
 )
 _BARE_JOKE = 24
@@ -70,7 +78,9 @@ class RuleExtractor:
         read: list[list[_Said]] = []
         retracts = False
         for number, sentence in enumerate(sentences_of(message.content)):
-            joke = (patterns_zh.JOKE if sentence.language == "zh" else patterns_en.JOKE).search(sentence.text)
+            joke = (chinese_clauses.JOKE if sentence.language == "zh" else english_clauses.JOKE).search(
+                sentence.text
+            )
             if joke:
                 if len(sentence.text) <= _BARE_JOKE:
                     if number == 0:
@@ -122,24 +132,22 @@ def _take_dates(clause: str, mentions: list[DateMention]) -> tuple[str, DateMent
 
 def _english(sentence: Sentence, said_at: Millis) -> Iterator[_Said]:
     yield from _birthday(sentence, said_at)
-    if patterns_en.HYPOTHETICAL.search(sentence.text):
+    if english_clauses.HYPOTHETICAL.search(sentence.text):
         return
     text, mentions = (
         _masked_dates(sentence, said_at) if _may_have_date(sentence.text) else (sentence.text, [])
     )
     carried: DateMention | None = None
-    for clause in patterns_en.split_clauses(text, question=sentence.question):
+    for clause in english_clauses.split_clauses(text, question=sentence.question):
         bare, when = _take_dates(clause, mentions)
         if when is not None and len(bare) < 4:
             carried = when
             continue
         when = when or carried
         carried = None
-        for claim in patterns_en.claims_in(
-            bare, patterns_en.Context(when is not None, _is_future(when, said_at))
-        ):
+        for claim in english.claims_in(bare, EnglishContext(when is not None, _is_future(when, said_at))):
             yield _Said(claim, sentence, when)
-        if patterns_en.REPORTED.search(bare):
+        if english_clauses.REPORTED.search(bare):
             return
 
 
@@ -150,23 +158,23 @@ def _chinese(sentence: Sentence, said_at: Millis, *, greeted: bool) -> Iterator[
     about_speaker = False
     carried: DateMention | None = None
     pet: str | None = None
-    for clause in patterns_zh.split_clauses(text, question=sentence.question):
+    for clause in chinese_clauses.split_clauses(text, question=sentence.question):
         written, when = _take_dates(clause, mentions)
-        bare = patterns_zh.simplified(written)
-        opened = patterns_zh.strip_opener(bare)
+        bare = chinese_clauses.simplified(written)
+        opened = chinese_clauses.strip_opener(bare)
         written = written[len(bare) - len(opened) :]
         bare = opened
         if not bare:
             carried = when or carried
             continue
-        if patterns_zh.HYPOTHETICAL.search(bare) or patterns_zh.reported(bare):
+        if chinese_clauses.HYPOTHETICAL.search(bare) or chinese_clauses.reported(bare):
             return
         when = when or carried
         carried = None
-        spoken = patterns_zh.starts_with_speaker(bare)
+        spoken = chinese_clauses.starts_with_speaker(bare)
         if pet is not None and (called := re.match(r"(?:名字|它)?(?:叫做?|名叫)(\S{1,6})$", bare)):
             yield _Said(
-                Claim("pet_name" if pet in patterns_zh.ZH_PETS else "family_name", called[1], about=pet),
+                Claim("pet_name" if pet in ZH_PETS else "family_name", called[1], about=pet),
                 sentence,
                 None,
             )
@@ -175,19 +183,19 @@ def _chinese(sentence: Sentence, said_at: Millis, *, greeted: bool) -> Iterator[
         pet = None
         if (
             not spoken
-            and not (about_speaker and patterns_zh.elidable(bare))
+            and not (about_speaker and chinese_clauses.elidable(bare))
             and not bare.startswith(("家里", "老家"))
         ):
             about_speaker = False
             continue
-        context = patterns_zh.Context(
+        context = ChineseContext(
             dated=when is not None,
             past=when is not None and today is not None and when.end <= today,
             future=_is_future(when, said_at),
             today=when is not None and today is not None and when.first <= today < when.end,
             greeted=greeted,
         )
-        for claim in patterns_zh.claims_in(bare, context):
+        for claim in chinese.claims_in(bare, context):
             if claim.slot in {"pet", "family"}:
                 pet = claim.about
             yield _Said(_as_written(claim, bare, written), sentence, when)
@@ -216,8 +224,14 @@ def _is_future(when: DateMention | None, said_at: Millis) -> bool:
     return when is not None and when.millis > said_at
 
 
-_EN_MONTHS = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-_EN_DAY = rf"(?:(?:the )?\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_EN_MONTHS}|{_EN_MONTHS} (?:the )?\d{{1,2}}(?:st|nd|rd|th)?)(?:,? (?:19|20)\d\d)?"
+_EN_MONTHS = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+_EN_DAY = (
+    rf"(?:(?:the )?\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_EN_MONTHS}|{_EN_MONTHS} (?:the )?\d{{1,2}}(?:st|nd|"
+    rf"rd|th)?)(?:,? (?:19|20)\d\d)?"
+)
 _BIRTHDAYS: list[tuple[str, re.Pattern[str]]] = [
     (
         "birthday",
@@ -229,7 +243,9 @@ _BIRTHDAYS: list[tuple[str, re.Pattern[str]]] = [
     (
         "birthday",
         re.compile(
-            r"我的?生日(?:就)?[是在](?:每年的?)?(?P<v>(?:农历|阴历|阳历|公历)?(?:(?:19|20)\d\d年)?(?:\d{1,2}|[一二三四五六七八九十正腊]{1,3})月(?:初)?(?:\d{1,2}|[一二三四五六七八九十廿]{1,3})[日号號]?)"
+            r"我的?生日(?:就)?[是在](?:每年的?)?(?P<v>(?:农历|阴历|阳历|公历)?(?:(?:19|"
+            r"20)\d\d年)?(?:\d{1,2}|[一二三四五六七八九十正腊]{1,3})月(?:初)?(?:\d{1,2}|"
+            r"[一二三四五六七八九十廿]{1,3})[日号號]?)"
         ),
     ),
     (
@@ -250,8 +266,8 @@ def _birthday(sentence: Sentence, said_at: Millis) -> Iterator[_Said]:
         return
     if (
         sentence.question
-        or patterns_en.HYPOTHETICAL.search(sentence.text)
-        or patterns_zh.HYPOTHETICAL.search(sentence.text)
+        or english_clauses.HYPOTHETICAL.search(sentence.text)
+        or chinese_clauses.HYPOTHETICAL.search(sentence.text)
     ):
         return
     for slot, pattern in _BIRTHDAYS:
@@ -313,7 +329,7 @@ def _corrections(
 ) -> Iterator[Candidate]:
     """ "Actually, it's Bob, not Rob": the slot that holds Rob now holds Bob."""
     content = message.content[:400]
-    match = patterns_en.CORRECTION.match(content.strip())
+    match = english_clauses.CORRECTION.match(content.strip())
     if match is None:
         return
     new, old = match["new"].strip(), normalise(match["old"])

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-EN_OCCUPATIONS = frozenset(
-    """accountant actor actress actuary administrator advisor analyst animator architect artist astronaut
-    astronomer athlete attendant attorney auditor author babysitter baker banker barber barista bartender
-    biologist blogger bookkeeper botanist broker builder businessman businesswoman butcher buyer captain
-    caregiver carpenter cashier chef chemist chiropractor choreographer civil cleaner clerk coach cobbler
-    coder comedian composer conductor consultant contractor cook coordinator counselor counsellor courier
-    curator dancer dentist designer detective developer dietitian director dj doctor driver economist editor
-    electrician engineer entrepreneur estimator executive farmer fashion filmmaker firefighter fireman fisherman
-    florist founder freelancer gardener geologist goldsmith groomer guard guide guitarist hairdresser hairstylist
-    handyman historian homemaker housewife housekeeper illustrator inspector instructor interpreter intern
-    investor janitor jeweler jeweller journalist judge laborer landscaper lawyer lecturer librarian lifeguard
-    linguist locksmith logistician machinist magician makeup manager marketer marketeer mason massager
-    mathematician mechanic meteorologist midwife miner model mover musician nanny neurologist neuroscientist
-    novelist nurse nutritionist officer operator optician optometrist painter paralegal paramedic pastor
-    pediatrician pharmacist philosopher photographer physician physicist physiotherapist pianist pilot planner
-    plumber podcaster poet policeman policewoman politician postman potter presenter priest principal producer
-    professor programmer psychiatrist psychologist publicist publisher radiographer radiologist ranger realtor
-    receptionist recruiter reporter representative researcher roofer sailor salesman salesperson saleswoman
-    scientist screenwriter sculptor seamstress secretary singer soldier solicitor songwriter specialist
-    statistician stewardess streamer stylist superintendent supervisor surgeon surveyor tailor teacher technician
-    therapist trader trainer translator treasurer trucker tutor veterinarian vet videographer violinist vlogger
-    waiter waitress webmaster welder writer youtuber zoologist retiree""".split()
+
+def words(text: str) -> frozenset[str]:
+    """The words of a list that is written as one text."""
+    return frozenset(text.split())
+
+
+EN_OCCUPATIONS = words(
+    """
+    accountant actor actress actuary administrator advisor analyst animator architect artist astronaut
+    astronomer athlete attendant attorney auditor author babysitter baker banker barber barista
+    bartender biologist blogger bookkeeper botanist broker builder businessman businesswoman butcher
+    buyer captain caregiver carpenter cashier chef chemist chiropractor choreographer civil cleaner
+    clerk coach cobbler coder comedian composer conductor consultant contractor cook coordinator
+    counselor counsellor courier curator dancer dentist designer detective developer dietitian director
+    dj doctor driver economist editor electrician engineer entrepreneur estimator executive farmer
+    fashion filmmaker firefighter fireman fisherman florist founder freelancer gardener geologist
+    goldsmith groomer guard guide guitarist hairdresser hairstylist handyman historian homemaker
+    housewife housekeeper illustrator inspector instructor interpreter intern investor janitor jeweler
+    jeweller journalist judge laborer landscaper lawyer lecturer librarian lifeguard linguist locksmith
+    logistician machinist magician makeup manager marketer marketeer mason massager mathematician
+    mechanic meteorologist midwife miner model mover musician nanny neurologist neuroscientist novelist
+    nurse nutritionist officer operator optician optometrist painter paralegal paramedic pastor
+    pediatrician pharmacist philosopher photographer physician physicist physiotherapist pianist pilot
+    planner plumber podcaster poet policeman policewoman politician postman potter presenter priest
+    principal producer professor programmer psychiatrist psychologist publicist publisher radiographer
+    radiologist ranger realtor receptionist recruiter reporter representative researcher roofer sailor
+    salesman salesperson saleswoman scientist screenwriter sculptor seamstress secretary singer soldier
+    solicitor songwriter specialist statistician stewardess streamer stylist superintendent supervisor
+    surgeon surveyor tailor teacher technician therapist trader trainer translator treasurer trucker
+    tutor veterinarian vet videographer violinist vlogger waiter waitress webmaster welder writer
+    youtuber zoologist retiree
+    """
 )
 EN_RELATIONS = {
     "mom": "mother", "mum": "mother", "mama": "mother", "mother": "mother", "dad": "father",
     "father": "father", "papa": "father", "wife": "wife", "husband": "husband", "hubby": "husband",
     "spouse": "spouse", "son": "son", "daughter": "daughter", "kid": "child", "child": "child",
     "brother": "brother", "sister": "sister", "twin": "twin", "grandmother": "grandmother",
-    "grandma": "grandmother", "granny": "grandmother", "nana": "grandmother", "grandfather": "grandfather",
-    "grandpa": "grandfather", "aunt": "aunt", "uncle": "uncle", "cousin": "cousin", "nephew": "nephew",
-    "niece": "niece", "fiance": "fiancé", "fiancé": "fiancé", "fiancee": "fiancée", "fiancée": "fiancée",
-    "girlfriend": "girlfriend", "boyfriend": "boyfriend", "partner": "partner", "grandson": "grandson",
-    "granddaughter": "granddaughter", "stepson": "stepson", "stepdaughter": "stepdaughter",
-    "mother-in-law": "mother-in-law", "father-in-law": "father-in-law", "sister-in-law": "sister-in-law",
+    "grandma": "grandmother", "granny": "grandmother", "nana": "grandmother",
+    "grandfather": "grandfather", "grandpa": "grandfather", "aunt": "aunt", "uncle": "uncle",
+    "cousin": "cousin", "nephew": "nephew", "niece": "niece", "fiance": "fiancé", "fiancé": "fiancé",
+    "fiancee": "fiancée", "fiancée": "fiancée", "girlfriend": "girlfriend", "boyfriend": "boyfriend",
+    "partner": "partner", "grandson": "grandson", "granddaughter": "granddaughter",
+    "stepson": "stepson", "stepdaughter": "stepdaughter", "mother-in-law": "mother-in-law",
+    "father-in-law": "father-in-law", "sister-in-law": "sister-in-law",
     "brother-in-law": "brother-in-law",
 }  # fmt: skip
 EN_FRIENDS = {
@@ -43,101 +54,141 @@ EN_FRIENDS = {
     "flatmate": "roommate", "colleague": "colleague", "coworker": "colleague", "co-worker": "colleague",
     "neighbor": "neighbor", "neighbour": "neighbor",
 }  # fmt: skip
-EN_PETS = frozenset(
-    """dog cat puppy kitten hamster rabbit bunny parrot turtle tortoise goldfish fish guinea-pig bird snake
+EN_PETS = words(
+    """
+    dog cat puppy kitten hamster rabbit bunny parrot turtle tortoise goldfish fish guinea-pig bird snake
     lizard gecko horse pony ferret cockatiel budgie parakeet chicken duck goat pup kitty gerbil iguana
-    retriever labrador corgi poodle shepherd bulldog beagle husky dachshund chihuahua pug terrier collie""".split()
+    retriever labrador corgi poodle shepherd bulldog beagle husky dachshund chihuahua pug terrier collie
+    """
 )
-EN_LANGUAGES = frozenset(
-    """english mandarin chinese cantonese spanish french german italian japanese korean portuguese russian
-    arabic hindi bengali urdu turkish dutch swedish norwegian danish finnish polish czech greek hebrew thai
-    vietnamese indonesian malay tagalog swahili ukrainian romanian hungarian persian farsi tamil telugu
-    punjabi catalan welsh irish esperanto latin""".split()
+EN_LANGUAGES = words(
+    """
+    english mandarin chinese cantonese spanish french german italian japanese korean portuguese russian
+    arabic hindi bengali urdu turkish dutch swedish norwegian danish finnish polish czech greek hebrew
+    thai vietnamese indonesian malay tagalog swahili ukrainian romanian hungarian persian farsi tamil
+    telugu punjabi catalan welsh irish esperanto latin
+    """
 )
-EN_NATIONALITIES = frozenset(
-    """american british english scottish welsh irish canadian australian chinese japanese korean indian german
-    french italian spanish portuguese mexican brazilian argentinian argentine colombian chilean peruvian russian
-    ukrainian polish czech hungarian romanian bulgarian greek turkish israeli egyptian moroccan nigerian kenyan
-    ethiopian ghanaian iranian iraqi lebanese syrian pakistani bangladeshi thai vietnamese indonesian malaysian
-    singaporean filipino taiwanese dutch belgian swiss austrian swedish norwegian danish finnish icelandic cuban
-    jamaican""".split()
+EN_NATIONALITIES = words(
+    """
+    american british english scottish welsh irish canadian australian chinese japanese korean indian
+    german french italian spanish portuguese mexican brazilian argentinian argentine colombian chilean
+    peruvian russian ukrainian polish czech hungarian romanian bulgarian greek turkish israeli egyptian
+    moroccan nigerian kenyan ethiopian ghanaian iranian iraqi lebanese syrian pakistani bangladeshi thai
+    vietnamese indonesian malaysian singaporean filipino taiwanese dutch belgian swiss austrian swedish
+    norwegian danish finnish icelandic cuban jamaican
+    """
 )
-EN_NOT_NAMES = frozenset(
-    """christian catholic muslim buddhist jewish hindu mormon atheist protestant orthodox republican democrat
-    tired sorry fine good great okay ok happy sad busy back home here there ready done sure sick excited glad
-    hungry bored lost late early new old young single married divorced engaged retired pregnant vegan vegetarian
-    asian african european latino latina hispanic black white gay straight bisexual trans transgender queer
-    lgbtq ill alone free awake alive interested afraid scared worried serious kidding joking not so very just
-    all in on off out up down from at still also too yes no leo virgo libra aries taurus gemini cancer scorpio
-    sagittarius capricorn aquarius pisces""".split()
+EN_NOT_NAMES = words(
+    """
+    christian catholic muslim buddhist jewish hindu mormon atheist protestant orthodox republican
+    democrat tired sorry fine good great okay ok happy sad busy back home here there ready done sure
+    sick excited glad hungry bored lost late early new old young single married divorced engaged retired
+    pregnant vegan vegetarian asian african european latino latina hispanic black white gay straight
+    bisexual trans transgender queer lgbtq ill alone free awake alive interested afraid scared worried
+    serious kidding joking not so very just all in on off out up down from at still also too yes no leo
+    virgo libra aries taurus gemini cancer scorpio sagittarius capricorn aquarius pisces
+    """
 ) | EN_NATIONALITIES  # fmt: skip
-EN_CONDITIONS = frozenset(
-    """diabetes asthma anxiety depression adhd add insomnia arthritis epilepsy hypertension anemia eczema
-    psoriasis migraines migraine ibs gerd lupus fibromyalgia osteoporosis tinnitus vertigo celiac dyslexia ptsd
-    ocd autism hypothyroidism hyperthyroidism endometriosis pcos scoliosis sciatica gout glaucoma
-    hepatitis bronchitis cancer""".split()
+EN_CONDITIONS = words(
+    """
+    diabetes asthma anxiety depression adhd add insomnia arthritis epilepsy hypertension anemia eczema
+    psoriasis migraines migraine ibs gerd lupus fibromyalgia osteoporosis tinnitus vertigo celiac
+    dyslexia ptsd ocd autism hypothyroidism hyperthyroidism endometriosis pcos scoliosis sciatica gout
+    glaucoma hepatitis bronchitis cancer
+    """
 ) | {
     "type 1 diabetes", "type 2 diabetes", "high blood pressure", "low blood pressure", "high cholesterol",
     "chronic back pain", "back problems", "a heart condition", "a bad back", "sleep apnea", "acid reflux",
     "celiac disease", "crohn's disease", "bipolar disorder", "an anxiety disorder", "chronic migraines",
     "hay fever", "heart disease", "kidney disease", "lactose intolerance", "gluten intolerance",
 }  # fmt: skip
-EN_INDUSTRIES = frozenset(
-    """finance marketing tech technology it hr sales advertising healthcare education construction real-estate
-    banking insurance retail hospitality logistics manufacturing journalism publishing law pharma consulting
-    biotech fintech cybersecurity accounting engineering research architecture gaming agriculture""".split()
+EN_INDUSTRIES = words(
+    """
+    finance marketing tech technology it hr sales advertising healthcare education construction
+    real-estate banking insurance retail hospitality logistics manufacturing journalism publishing law
+    pharma consulting biotech fintech cybersecurity accounting engineering research architecture gaming
+    agriculture
+    """
 ) | {"real estate", "human resources", "software development", "customer service", "web development",
      "data science", "public relations", "mental health", "film production"}  # fmt: skip
 
-ZH_OCCUPATIONS = (
-    "程序员 软件工程师 工程师 老师 教师 医生 护士 律师 会计 设计师 产品经理 项目经理 经理 销售 记者 编辑 作家 画家 "
-    "厨师 司机 警察 军人 消防员 公务员 教授 讲师 研究员 科学家 翻译 导游 演员 歌手 音乐家 摄影师 建筑师 药剂师 "
-    "牙医 兽医 心理咨询师 咨询师 分析师 数据分析师 架构师 测试工程师 运维工程师 前端工程师 后端工程师 算法工程师 "
-    "运营 客服 快递员 外卖员 农民 工人 电工 木工 理发师 美容师 健身教练 教练 瑜伽老师 运动员 飞行员 空姐 乘务员 "
-    "法官 检察官 企业家 创业者 自由职业者 自由撰稿人 家庭主妇 全职妈妈 全职太太 退休教师 博主 主播 插画师 "
-    "化妆师 舞蹈老师 钢琴老师 音乐老师 美术老师 英语老师 语文老师 数学老师 小学老师 中学老师 高中老师 幼师 "
-    "大学老师 大学教授 银行职员 职员 文员 秘书 助理 行政 人事 采购 审计师 投资经理 基金经理 策划 导演 编剧 "
-    "制片人 作曲家 作词人 化学家 物理学家 生物学家 研究生导师 保安 保洁 保姆 月嫂 程序猿 码农 个体户 店主 老板 "
-    "董事长 总监 主管 店长 实习生 技术员 技师 科研人员 造型师 调酒师 咖啡师 面包师 服装设计师 室内设计师 "
-    "平面设计师 游戏设计师 新闻记者 外科医生 内科医生 儿科医生 全科医生 中医 公司职员 人力资源"
-).split()
-ZH_STUDENTS = "学生 大学生 研究生 硕士生 博士生 高中生 初中生 中学生 小学生 留学生 本科生 在读博士".split()
+ZH_OCCUPATIONS = words(
+    """
+    程序员 软件工程师 工程师 老师 教师 医生 护士 律师 会计 设计师 产品经理 项目经理 经理 销售 记者 编辑
+    作家 画家 厨师 司机 警察 军人 消防员 公务员 教授 讲师 研究员 科学家 翻译 导游 演员 歌手 音乐家
+    摄影师 建筑师 药剂师 牙医 兽医 心理咨询师 咨询师 分析师 数据分析师 架构师 测试工程师 运维工程师
+    前端工程师 后端工程师 算法工程师 运营 客服 快递员 外卖员 农民 工人 电工 木工 理发师 美容师 健身教练
+    教练 瑜伽老师 运动员 飞行员 空姐 乘务员 法官 检察官 企业家 创业者 自由职业者 自由撰稿人 家庭主妇
+    全职妈妈 全职太太 退休教师 博主 主播 插画师 化妆师 舞蹈老师 钢琴老师 音乐老师 美术老师 英语老师
+    语文老师 数学老师 小学老师 中学老师 高中老师 幼师 大学老师 大学教授 银行职员 职员 文员 秘书 助理
+    行政 人事 采购 审计师 投资经理 基金经理 策划 导演 编剧 制片人 作曲家 作词人 化学家 物理学家 生物学家
+    研究生导师 保安 保洁 保姆 月嫂 程序猿 码农 个体户 店主 老板 董事长 总监 主管 店长 实习生 技术员 技师
+    科研人员 造型师 调酒师 咖啡师 面包师 服装设计师 室内设计师 平面设计师 游戏设计师 新闻记者 外科医生
+    内科医生 儿科医生 全科医生 中医 公司职员 人力资源
+    """
+)
+ZH_STUDENTS = words(
+    """
+    学生 大学生 研究生 硕士生 博士生 高中生 初中生 中学生 小学生 留学生 本科生 在读博士
+    """
+)
 ZH_RELATIONS = {
-    "女儿": "女儿", "儿子": "儿子", "孩子": "孩子", "宝宝": "孩子", "闺女": "女儿", "老婆": "妻子", "妻子": "妻子",
-    "太太": "妻子", "媳妇": "妻子", "爱人": "爱人", "老公": "丈夫", "丈夫": "丈夫", "先生": "丈夫", "妈妈": "妈妈",
-    "母亲": "妈妈", "老妈": "妈妈", "爸爸": "爸爸", "父亲": "爸爸", "老爸": "爸爸", "哥哥": "哥哥", "姐姐": "姐姐",
-    "弟弟": "弟弟", "妹妹": "妹妹", "爷爷": "爷爷", "奶奶": "奶奶", "外公": "外公", "外婆": "外婆", "姥姥": "外婆",
-    "姥爷": "外公", "叔叔": "叔叔", "阿姨": "阿姨", "舅舅": "舅舅", "姑姑": "姑姑", "表哥": "表哥", "表姐": "表姐",
-    "表弟": "表弟", "表妹": "表妹", "堂哥": "堂哥", "堂姐": "堂姐", "堂弟": "堂弟", "堂妹": "堂妹", "孙子": "孙子",
-    "孙女": "孙女", "外孙": "外孙", "外孙女": "外孙女", "侄子": "侄子", "侄女": "侄女", "女朋友": "女朋友",
-    "男朋友": "男朋友", "女友": "女朋友", "男友": "男朋友", "未婚妻": "未婚妻", "未婚夫": "未婚夫", "父母": "父母",
-    "爸妈": "父母", "大女儿": "大女儿", "小女儿": "小女儿", "大儿子": "大儿子", "小儿子": "小儿子",
+    "女儿": "女儿", "儿子": "儿子", "孩子": "孩子", "宝宝": "孩子", "闺女": "女儿", "老婆": "妻子",
+    "妻子": "妻子", "太太": "妻子", "媳妇": "妻子", "爱人": "爱人", "老公": "丈夫", "丈夫": "丈夫",
+    "先生": "丈夫", "妈妈": "妈妈", "母亲": "妈妈", "老妈": "妈妈", "爸爸": "爸爸", "父亲": "爸爸",
+    "老爸": "爸爸", "哥哥": "哥哥", "姐姐": "姐姐", "弟弟": "弟弟", "妹妹": "妹妹", "爷爷": "爷爷",
+    "奶奶": "奶奶", "外公": "外公", "外婆": "外婆", "姥姥": "外婆", "姥爷": "外公", "叔叔": "叔叔",
+    "阿姨": "阿姨", "舅舅": "舅舅", "姑姑": "姑姑", "表哥": "表哥", "表姐": "表姐", "表弟": "表弟",
+    "表妹": "表妹", "堂哥": "堂哥", "堂姐": "堂姐", "堂弟": "堂弟", "堂妹": "堂妹", "孙子": "孙子",
+    "孙女": "孙女", "外孙": "外孙", "外孙女": "外孙女", "侄子": "侄子", "侄女": "侄女",
+    "女朋友": "女朋友", "男朋友": "男朋友", "女友": "女朋友", "男友": "男朋友", "未婚妻": "未婚妻",
+    "未婚夫": "未婚夫", "父母": "父母", "爸妈": "父母", "大女儿": "大女儿", "小女儿": "小女儿",
+    "大儿子": "大儿子", "小儿子": "小儿子",
 }  # fmt: skip
-ZH_FRIENDS = "好朋友 闺蜜 朋友 室友 同学 同事 老板 上司 导师 同桌 邻居 发小 兄弟".split()
-ZH_PETS = "狗狗 猫咪 小狗 小猫 狗 猫 仓鼠 兔子 鹦鹉 乌龟 金鱼 鱼 鸟 金毛 柯基 哈士奇 泰迪 拉布拉多 边牧 柴犬 布偶猫 橘猫 英短 美短 龙猫 蜥蜴 猫猫 宠物狗 宠物猫".split()
-ZH_LANGUAGES = "英语 英文 日语 日文 韩语 法语 德语 西班牙语 俄语 意大利语 葡萄牙语 阿拉伯语 泰语 越南语 粤语 普通话 中文 汉语 闽南语 客家话 上海话 四川话 广东话 拉丁语 荷兰语 印尼语 马来语 手语".split()
-ZH_CONDITIONS = "糖尿病 高血压 低血压 高血脂 哮喘 鼻炎 过敏性鼻炎 胃病 胃炎 慢性胃炎 抑郁症 焦虑症 失眠 失眠症 偏头痛 关节炎 心脏病 颈椎病 腰椎间盘突出 痛风 贫血 湿疹 癫痫 近视 色盲 乳糖不耐受 甲亢 甲减 脂肪肝 多动症 自闭症 强迫症 肩周炎 癌症".split()
-ZH_SURNAMES = frozenset(
-    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花方俞任袁柳"
-    "酆鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅皮卞齐康伍余元卜顾孟平黄和穆萧尹姚邵湛汪祁毛禹狄米贝明臧计伏成戴谈宋茅庞"
-    "熊纪舒屈项祝董梁杜阮蓝闵席季麻强贾路娄危江童颜郭梅盛林刁钟徐邱骆高夏蔡田樊胡凌霍虞万支柯昝管卢莫经房裘缪干解应宗丁宣邓郁"
-    "单杭洪包诸左石崔吉钮龚程嵇邢滑裴陆荣翁荀羊惠甄曲家封芮储靳汲松井段富巫乌焦巴弓牧隗山谷车侯宓蓬全班仰秋仲伊宫宁仇栾暴甘"
-    "厉戎祖武符刘景詹束龙叶幸司韶郜黎蓟薄印宿白怀蒲邰从鄂索咸籍赖卓蔺屠蒙池乔阴胥能苍双闻莘党翟谭贡劳逄姬申扶堵冉宰郦雍璩桑桂"
-    "濮牛寿通边扈燕冀浦尚农温别庄晏柴瞿阎充慕连茹习宦艾鱼容向古易慎戈廖庾终暨居衡步都耿满弘匡国文寇广禄阙东欧殳沃利蔚越夔隆师"
-    "巩厍聂晁勾敖融冷訾辛阚那简饶空曾沙养鞠须丰巢关蒯相查后荆红游竺权逯盖益桓公肖佟仝覃涂"
+ZH_FRIENDS = words(
+    """
+    好朋友 闺蜜 朋友 室友 同学 同事 老板 上司 导师 同桌 邻居 发小 兄弟
+    """
 )
-ZH_COUNTRIES = frozenset(
-    "中国 美国 英国 法国 德国 日本 韩国 意大利 西班牙 葡萄牙 加拿大 澳大利亚 新西兰 俄罗斯 印度 巴西 墨西哥 泰国 越南 新加坡 "
-    "马来西亚 印尼 印度尼西亚 菲律宾 荷兰 比利时 瑞士 瑞典 挪威 芬兰 丹麦 奥地利 波兰 希腊 土耳其 埃及 南非 阿根廷 智利 爱尔兰 "
-    "乌克兰 以色列 巴基斯坦 缅甸 柬埔寨 老挝 蒙古 伊朗 沙特 尼日利亚 肯尼亚".split()
+ZH_PETS = words(
+    """
+    狗狗 猫咪 小狗 小猫 狗 猫 仓鼠 兔子 鹦鹉 乌龟 金鱼 鱼 鸟 金毛 柯基 哈士奇 泰迪 拉布拉多 边牧 柴犬
+    布偶猫 橘猫 英短 美短 龙猫 蜥蜴 猫猫 宠物狗 宠物猫
+    """
 )
-ZH_PLACES = frozenset(
-    "北京 上海 天津 重庆 河北 山西 辽宁 吉林 黑龙江 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 海南 四川 贵州 云南 陕西 "
-    "甘肃 青海 台湾 内蒙古 内蒙 广西 西藏 宁夏 新疆 香港 澳门 杭州 南京 苏州 无锡 常州 南通 扬州 徐州 镇江 泰州 盐城 宁波 温州 "
-    "嘉兴 湖州 绍兴 金华 台州 广州 深圳 珠海 佛山 东莞 中山 惠州 汕头 湛江 江门 成都 绵阳 乐山 宜宾 南充 武汉 宜昌 襄阳 荆州 长沙 "
-    "株洲 湘潭 岳阳 衡阳 常德 西安 咸阳 宝鸡 郑州 洛阳 开封 新乡 南阳 济南 青岛 烟台 潍坊 威海 淄博 临沂 福州 厦门 泉州 漳州 合肥 "
-    "芜湖 蚌埠 黄山 南昌 九江 赣州 景德镇 昆明 大理 丽江 贵阳 遵义 南宁 桂林 柳州 北海 海口 三亚 石家庄 保定 唐山 邯郸 秦皇岛 "
-    "廊坊 太原 大同 沈阳 大连 鞍山 长春 哈尔滨 大庆 齐齐哈尔 呼和浩特 包头 兰州 西宁 银川 乌鲁木齐 拉萨 台北 高雄 台中 台南 新北 "
-    "东北 西北 四川成都 纽约 洛杉矶 旧金山 伦敦 巴黎 东京 大阪 首尔 柏林 悉尼 墨尔本 多伦多 温哥华 波士顿 西雅图 芝加哥 "
-    "义乌 昆山 江阴 张家口 连云港 淮安 宿迁 舟山 衢州 丽水 莆田 三明 龙岩 宁德".split()
+ZH_LANGUAGES = words(
+    """
+    英语 英文 日语 日文 韩语 法语 德语 西班牙语 俄语 意大利语 葡萄牙语 阿拉伯语 泰语 越南语 粤语 普通话
+    中文 汉语 闽南语 客家话 上海话 四川话 广东话 拉丁语 荷兰语 印尼语 马来语 手语
+    """
+)
+ZH_CONDITIONS = words(
+    """
+    糖尿病 高血压 低血压 高血脂 哮喘 鼻炎 过敏性鼻炎 胃病 胃炎 慢性胃炎 抑郁症 焦虑症 失眠 失眠症 偏头痛
+    关节炎 心脏病 颈椎病 腰椎间盘突出 痛风 贫血 湿疹 癫痫 近视 色盲 乳糖不耐受 甲亢 甲减 脂肪肝 多动症
+    自闭症 强迫症 肩周炎 癌症
+    """
+)
+ZH_COUNTRIES = words(
+    """
+    中国 美国 英国 法国 德国 日本 韩国 意大利 西班牙 葡萄牙 加拿大 澳大利亚 新西兰 俄罗斯 印度 巴西
+    墨西哥 泰国 越南 新加坡 马来西亚 印尼 印度尼西亚 菲律宾 荷兰 比利时 瑞士 瑞典 挪威 芬兰 丹麦 奥地利
+    波兰 希腊 土耳其 埃及 南非 阿根廷 智利 爱尔兰 乌克兰 以色列 巴基斯坦 缅甸 柬埔寨 老挝 蒙古 伊朗 沙特
+    尼日利亚 肯尼亚
+    """
+)
+ZH_PLACES = words(
+    """
+    北京 上海 天津 重庆 河北 山西 辽宁 吉林 黑龙江 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东
+    海南 四川 贵州 云南 陕西 甘肃 青海 台湾 内蒙古 内蒙 广西 西藏 宁夏 新疆 香港 澳门 杭州 南京 苏州
+    无锡 常州 南通 扬州 徐州 镇江 泰州 盐城 宁波 温州 嘉兴 湖州 绍兴 金华 台州 广州 深圳 珠海 佛山 东莞
+    中山 惠州 汕头 湛江 江门 成都 绵阳 乐山 宜宾 南充 武汉 宜昌 襄阳 荆州 长沙 株洲 湘潭 岳阳 衡阳 常德
+    西安 咸阳 宝鸡 郑州 洛阳 开封 新乡 南阳 济南 青岛 烟台 潍坊 威海 淄博 临沂 福州 厦门 泉州 漳州 合肥
+    芜湖 蚌埠 黄山 南昌 九江 赣州 景德镇 昆明 大理 丽江 贵阳 遵义 南宁 桂林 柳州 北海 海口 三亚 石家庄
+    保定 唐山 邯郸 秦皇岛 廊坊 太原 大同 沈阳 大连 鞍山 长春 哈尔滨 大庆 齐齐哈尔 呼和浩特 包头 兰州
+    西宁 银川 乌鲁木齐 拉萨 台北 高雄 台中 台南 新北 东北 西北 四川成都 纽约 洛杉矶 旧金山 伦敦 巴黎
+    东京 大阪 首尔 柏林 悉尼 墨尔本 多伦多 温哥华 波士顿 西雅图 芝加哥 义乌 昆山 江阴 张家口 连云港 淮安
+    宿迁 舟山 衢州 丽水 莆田 三明 龙岩 宁德
+    """
 )

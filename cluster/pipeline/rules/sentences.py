@@ -15,8 +15,10 @@ _FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]{1,200}`")
 _MARKUP = re.compile(r"<[a-zA-Z/!][^<>\n]{0,300}>")
 _CODE_LINE = re.compile(
-    r"^\s*(?:>|\$ |#!|#include|//|/\*|\* |--\s|@\w+|def |class |import |from \w[\w.]* import|return\b|print\(|"
-    r"function\b|const |let |var |public |private |static |SELECT\b|INSERT\b|UPDATE\b|\{|\}|\d{4}-\d\d-\d\d[T ]\d\d:|"
+    r"^\s*(?:>|\$ |#!|#include|//|/\*|\* |--\s|@\w+|def |class |import |from \w[\w.]* import|return\b|"
+    r"print\(|"
+    r"function\b|const |let |var |public |private |static |SELECT\b|INSERT\b|UPDATE\b|\{|\}|"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:|"
     r"\[?(?:INFO|DEBUG|ERROR|WARN|TRACE)\b|(?:user|assistant|system|human|ai|bot|用户|助手|客服)\s*[:：]|"
     r"[\"']?\w{1,40}[\"']?\s*[:=]\s*[\"'{\[]|.{0,200}[;{}]\s*$)",
     re.I,
@@ -32,16 +34,22 @@ _BOUNDARY = re.compile(
     r"(?<=[.!?…~])[\"')\]]*\s+|(?<=[。！？；])|\n+|(?<=[\u2600-\u27bf\U0001f300-\U0001faff])\s*(?=[A-Z我])"
 )
 _INSTRUCTION = re.compile(
-    r"^\W*(?:(?:please|pls|kindly|can you|could you|would you|help me|i need you to|i want you to|now)[\s,]+)*"
-    r"(?:(?P<all>translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct (?:the|this|my)|fix (?:the|this)|"
-    r"act as|pretend|role-?play|imagine|suppose|let's (?:pretend|role-?play|imagine)|you are|repeat after me|simulate|"
-    r"analy[sz]e (?:the|this)|classify|extract|read (?:the|this)|continue (?:the|this)|complete (?:the|this))\b"
+    r"^\W*(?:(?:please|pls|kindly|can you|could you|would you|help me|i need you to|i want you to|"
+    r"now)[\s,]+)*"
+    r"(?:(?P<all>translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct (?:the|this|my)|"
+    r"fix (?:the|this)|"
+    r"act as|pretend|role-?play|imagine|suppose|let's (?:pretend|role-?play|imagine)|you are|repeat "
+    r"after me|simulate|"
+    r"analy[sz]e (?:the|this)|classify|extract|read (?:the|this)|continue (?:the|this)|complete "
+    r"(?:the|this))\b"
     r"|(?P<body>write|draft|compose|create|generate|make up|explain|tell me|give me|answer|say|type)\b)",
     re.I,
 )
 _ZH_INSTRUCTION = re.compile(
-    r"^\W*(?:请|麻烦|帮忙|能不能|能否|可以|可不可以|你|帮我|给我|把|将|现在|让我们|我们来|来|一下|下面|以下|这句话|这段话|这段|的|文字)*"
-    r"(?:(?P<all>翻译|改写|润色|总结|概括|扮演|假装|假设|想象|模拟|续写|仿写|校对|修改|纠错|分析|复述|跟我念|造句|角色扮演|你是一)"
+    r"^\W*(?:请|麻烦|帮忙|能不能|能否|可以|可不可以|你|帮我|给我|把|将|现在|让我们|我们来|来|一下|"
+    r"下面|以下|这句话|这段话|这段|的|文字)*"
+    r"(?:(?P<all>翻译|改写|润色|总结|概括|扮演|假装|假设|想象|模拟|续写|仿写|校对|修改|纠错|分析|复述|"
+    r"跟我念|造句|角色扮演|你是一)"
     r"|(?P<body>写|编|生成|创作|起草|回答|解释|说))"
 )
 _URL = re.compile(r"https?://|www\.\w|\w@\w+\.\w")

@@ -31,14 +31,23 @@ class Slot(NamedTuple):
 
 SLOTS: dict[str, Slot] = {
     "name": Slot("basic_info", "name", PERSONAL, "{s}'s name is {v}", "{s}的名字是{v}", True),
-    "nickname": Slot("basic_info", "nickname", PERSONAL, "{s} likes to be called {v}", "{s}希望被称呼为{v}", True),
-    "english_name": Slot("basic_info", "english_name", PERSONAL, "{s}'s English name is {v}", "{s}的英文名是{v}", True),
+    "nickname": Slot(
+        "basic_info", "nickname", PERSONAL,
+        "{s} likes to be called {v}", "{s}希望被称呼为{v}", True,
+    ),
+    "english_name": Slot(
+        "basic_info", "english_name", PERSONAL,
+        "{s}'s English name is {v}", "{s}的英文名是{v}", True,
+    ),
     "age": Slot("basic_info", "age", PERSONAL, "{s} is {v} years old", "{s}的年龄是{v}岁", True),
     "birthday": Slot("basic_info", "birthday", PERSONAL, "{s}'s birthday is {v}", "{s}的生日是{v}", True),
     "birth_year": Slot("basic_info", "birth_year", PERSONAL, "{s} was born in {v}", "{s}出生于{v}年", True),
     "gender": Slot("basic_info", "gender", PERSONAL, "{s} is {v}", "{s}的性别是{v}", True),
     "hometown": Slot("basic_info", "hometown", PERSONAL, "{s} is from {v}", "{s}来自{v}", True),
-    "nationality": Slot("basic_info", "nationality", PERSONAL, "{s}'s nationality is {v}", "{s}的国籍是{v}", True),
+    "nationality": Slot(
+        "basic_info", "nationality", PERSONAL,
+        "{s}'s nationality is {v}", "{s}的国籍是{v}", True,
+    ),
     "language": Slot("basic_info", "language_spoken", PERSONAL, "{s} speaks {v}", "{s}会说{v}"),
     "residence": Slot(
         "contact_info", "residence", PERSONAL, "{s} lives in {v}", "{s}住在{v}", True,
@@ -60,9 +69,15 @@ SLOTS: dict[str, Slot] = {
     "marital": Slot("demographics", "marital_status", PERSONAL, "{s} is {v}", "{s}的婚恋状况是{v}", True),
     "family": Slot("family", "{x}", PERSONAL, "{s} has {v}", "{s}有{v}"),
     "family_name": Slot("family", "{x}_name", PERSONAL, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
-    "family_age": Slot("family", "{x}_age", PERSONAL, "{s}'s {x} is {v} years old", "{s}的{x}今年{v}岁", True),
+    "family_age": Slot(
+        "family", "{x}_age", PERSONAL,
+        "{s}'s {x} is {v} years old", "{s}的{x}今年{v}岁", True,
+    ),
     "family_job": Slot("family", "{x}_job", PERSONAL, "{s}'s {x} works as {v}", "{s}的{x}的职业是{v}", True),
-    "family_home": Slot("family", "{x}_residence", PERSONAL, "{s}'s {x} lives in {v}", "{s}的{x}住在{v}", True),
+    "family_home": Slot(
+        "family", "{x}_residence", PERSONAL,
+        "{s}'s {x} lives in {v}", "{s}的{x}住在{v}", True,
+    ),
     "family_plural_home": Slot(
         "family", "{x}_residence", PERSONAL, "{s}'s {x} live in {v}", "{s}的{x}住在{v}", True
     ),

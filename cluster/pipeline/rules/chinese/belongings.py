@@ -1,0 +1,37 @@
+"""Languages and belongings: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.chinese.values import LANGUAGE, SPEAKER, Context, value_of
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?(?:还)?(?:会|能)(?:流利地?)?(?:说|讲)(?:一点|一些|流利的?|"
+        rf"点)?(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$"
+    ),
+    rf"我的?母语是(?P<v>{LANGUAGE})$",
+    rf"{SPEAKER}会(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$",
+)
+def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for value in re.split(r"、|和|以及|还有", match["v"]):
+        yield Claim("language", value)
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}(?:名下)?(?:有|拥有|买了|刚买了|购买了|新买了)(?P<v>[一两二三四五六](?:辆|套|栋|台|部|"
+        rf"架|把|间|块|幢)[\u4e00-\u9fffA-Za-z0-9 ]{{1,14}})$"
+    ),
+    rf"{SPEAKER}开的?(?:是)?(?P<v>[一两]辆[\u4e00-\u9fffA-Za-z0-9 ]{{1,12}})$",
+)
+def _possession(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.future and (value := value_of(match["v"])):
+        yield Claim("possession", value)

@@ -1,0 +1,85 @@
+"""Chinese sentences to clauses, and what around a clause decides against it."""
+
+from __future__ import annotations
+
+import re
+
+HYPOTHETICAL = re.compile(
+    r"如果|要是|假如|假设|倘若|若是|万一|也许|可能|或许|说不定|假装|扮演|想象|要不要|会不会|是不是|"
+    r"有没有|能不能|好像|仿佛|似乎|"
+    r"大概|应该会|恐怕|差点|梦见|梦到|歌词|台词|主角|角色|小说里|电影里|故事里|比方说|打个比方|例如我|比如我"
+)
+JOKE = re.compile(r"开玩笑|逗你|骗你的|说着玩|闹着玩|说笑|瞎说的|乱说的|胡说的|逗一?下")
+REPORTED = re.compile(
+    r"(?:他|她|它|你|您|别人|有人|人家|朋友|同事|老师|妈妈|爸爸|老婆|老公|妈|爸|大家|同学|"
+    r"[\u4e00-\u9fff]{1,6})(?:总|老|都|就|还|曾|经常|常|昨天|今天|跟我|对我|和我)*"
+    r"(?:说|问|告诉|写道|写着|以为|认为|觉得|猜|骂|夸|讲|声称|表示|称)|听说|据说|引用|写道|写着"
+)
+QUESTION_WORDS = re.compile(
+    r"什么|怎么|怎样|如何|为何|为什么|谁|哪|吗|呢$|吧$|几[个岁时点]|多少|多大|多久|是否|是不是|有没有|"
+    r"能不能|可不可以|会不会|要不要|好不好|对不对|还是.+$|嘛$"
+)
+_NOT_REPORTED = re.compile(
+    r"^(?:说实话|老实说|说真的|说起来|话说|不得不说|我(?:是|就是)?说|跟你说|告诉你|我(?:跟|告诉)你)"
+)
+_SIMPLIFY = str.maketrans(
+    "歡愛養歲學會說們過職業從來對還點號週後個嗎麼誰兒媽爺貓隻條討厭興給請開騙沒無國裡裏這電車買賣讀書聽寫畫雞魚鳥龜臺灣廣東蘇師醫護設計產經錄譯導員記編輯飲飯麵體機場過敏專業畢結離單婚現實習語韓漢親戚傑鄰與參觀覺氣動總長寶綠藍紅黃籃網練鋼彈鍵詞樂戲劇遊獨遠願夢標為種樣題樓鄉縣間陽陰時鐘發現幾歷號將嚴糖尿壓頭關節億萬兩輛雙層",
+    "欢爱养岁学会说们过职业从来对还点号周后个吗么谁儿妈爷猫只条讨厌兴给请开骗没无国里里这电车买卖读书听写画鸡鱼鸟龟台湾广东苏师医护设计产经录译导员记编辑饮饭面体机场过敏专业毕结离单婚现实习语韩汉亲戚杰邻与参观觉气动总长宝绿蓝红黄篮网练钢弹键词乐戏剧游独远愿梦标为种样题楼乡县间阳阴时钟发现几历号将严糖尿压头关节亿万两辆双层",
+)
+_CLAUSE = re.compile(r"[，,；;。！!？?：:~～…\s（()）]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])|—+|-{2,}")
+_OPENER = re.compile(
+    r"^(?:你好啊?|您好|嗨|哈喽|大家好|哈+|嗯+|哦|啊|呃|嘿|其实|对了|那个|另外|而且|还有|然后|因为|"
+    r"由于|所以|不过|但是|但|可是|"
+    r"顺便(?:说一下|告诉你|一提)?|说实话|老实说|说真的|说起来|话说回来|话说|不得不说|我?(?:跟|"
+    r"和)你说(?:过|一下|哦)?|我?告诉你|当然|是的|没错|错了|"
+    r"更正一下|纠正一下|(?:请|麻烦)?(?:你)?记住|请?记得|请?记一下|首先|同时|事实上|实际上|总之|"
+    r"除此之外|此外|平日里|AI伴侣|AI|朋友|谢谢你?|好的|"
+    r"恩|哎呀?|呀|唉|除了自然环境|除了这个|正如你所知|你也?知道(?=我)|我(?:是)?说过|自我介绍一下|"
+    r"介绍一下|简单介绍一下)+"
+)
+
+
+def simplified(text: str) -> str:
+    """Traditional characters that the patterns use, as simplified ones; the length stays the same."""
+    return text.translate(_SIMPLIFY)
+
+
+def split_clauses(sentence: str, *, question: bool) -> list[str]:
+    """The sentence's clauses; of a question only the statements before what is asked."""
+    clauses = [clause for clause in _CLAUSE.split(sentence) if clause]
+    if not question or not clauses:
+        return clauses
+    asked = clauses[-1]
+    # "…，对吗？" asks whether all of it is so.
+    if len(asked) <= 4 and not asked.startswith(("你", "您")):
+        return []
+    return [clause for clause in clauses[:-1] if not QUESTION_WORDS.search(clause)]
+
+
+def strip_opener(clause: str) -> str:
+    """The clause without greetings and connectives."""
+    return _OPENER.sub("", clause, count=1)
+
+
+def reported(clause: str) -> bool:
+    """Whether the clause tells what someone else says or thinks."""
+    if _NOT_REPORTED.match(clause):
+        return False
+    found = REPORTED.search(clause)
+    return found is not None and not clause.startswith("我")
+
+
+def starts_with_speaker(clause: str) -> bool:
+    return clause.startswith(("我", "本人", "俺", "咱", "叫我", "大家", "朋友", "以后叫我", "请叫我"))
+
+
+_ELIDABLE = re.compile(
+    r"^(?:(?:也|还|今年|现在|目前|平时|最|很|非常|特别|比较|不太|不|并且|来自|住在?|喜欢|爱|热爱|讨厌|"
+    r"在|是一?[名位个]|毕业于|养了|养着|有[一两]|对|已婚|单身|今年|老家|家住|就职|任职|从事|叫|名叫|"
+    r"会说|从小)+)"
+)
+
+
+def elidable(clause: str) -> bool:
+    """Whether the clause may go on about the speaker without naming them: "住在杭州"."""
+    return _ELIDABLE.match(clause) is not None

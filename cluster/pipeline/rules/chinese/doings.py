@@ -1,0 +1,147 @@
+"""Habits, goals, plans and events: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.chinese.values import (
+    CONTEXT_BOUND,
+    END_PARTICLES,
+    PAST_STATE,
+    SPEAKER,
+    Context,
+    value_of,
+)
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+_HABIT_VERB = re.compile(
+    r"跑|游|打|练|读|看|写|做|吃|喝|去|起|睡|散步|健身|锻炼|冥想|瑜伽|弹|画|学|背|听|骑|走|遛|爬|跳|"
+    r"上班|加班|运动|打坐|喂|陪|带|记|拍|逛|煮|泡|打扫|聚|回|给|刷"
+)
+
+
+@RULES.rule(
+    (
+        r"(?:我|本人)(?:都|一般|通常|习惯|也|基本上?|几乎|现在|平时|会|坚持)*(?P<v>每(?:天|晚|周|年|月|"
+        r"个?周末|个?星期|个?月|天早上|天晚上|周[一二三四五六日末])(?:都|会|要|早上|晚上|下午|中午|睡前|"
+        r"清晨|早晨|上午|至少|坚持|固定|雷打不动地?)*.{1,20})$"
+    ),
+    (
+        r"(?:我)?(?P<e>每(?:天|晚|周|年|个?周末|个?星期|个?月)(?:早上|晚上|下午|中午|睡前|清晨|早晨|"
+        r"上午)?)我?(?P<v>(?:都|会|要|坚持)+.{2,20})$"
+    ),
+    r"我(?:一直)?(?:有|养成了)(?P<v>.{2,14})的习惯$",
+    r"我(?:一直)?习惯(?:了)?(?P<v>(?:早起|早睡|晚睡|午睡|熬夜|睡前|饭后|晨跑|夜跑).{0,10})$",
+)
+def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    text = (match.groupdict().get("e") or "") + match["v"]
+    text = END_PARTICLES.sub("", text)
+    if (
+        context.past
+        or CONTEXT_BOUND.search(text)
+        or not _HABIT_VERB.search(text)
+        or re.search(r"觉得|感觉|感到|想|很忙|不知道|压力|发现|希望|担心|没有|开心|难过|期待", text)
+    ):
+        return
+    text = re.sub(r"(?<=[天晚周年月末上午前晨])(?:都会|都要|都|会|要)", "", text, count=1)
+    yield Claim("habit", f"有{text}的习惯" if match[0].endswith("的习惯") else text, confidence=0.85)
+
+
+@RULES.rule(
+    (
+        r"我的?(?:人生|最大的?|终极|今年的?|短期|长期|职业|新年|小)*(?P<x>目标|梦想|理想|愿望|志向)(?:就|"
+        r"一直)?是(?:想)?(?P<v>.+)$"
+    ),
+    (
+        r"我(?:一直|从小就?|很|真的|也|以后|将来|未来|长大后?)*(?:想要?|希望|渴望|立志)(?:以后|将来|能够?|"
+        r"可以|今后)*(?P<v>(?:当|成为|做一?[名个位]|学会|考上|考研|出国|创业|减肥|瘦到|减掉|买房|"
+        r"开一?家).{0,14})$"
+    ),
+)
+def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    value = value_of(re.sub(r"^(?:能够?|可以|去)(?=..)", "", match["v"]), 18)
+    if value is None or re.search(r"大家|世界和平|聊天|建议", value):
+        return
+    kind = match.groupdict().get("x")
+    slot = {"目标": "goal_is", "梦想": "dream_is"}.get(kind or "", "goal_is" if kind else "goal")
+    yield Claim(slot, value, confidence=0.85)
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:和|跟|与)?(?P<w>[\u4e00-\u9fff]{{0,8}}?)(?P<x>打算|计划|准备|决定)(?:要|着)?(?P<v>.+)$",
+    (
+        rf"{SPEAKER}(?P<w>)(?P<x>要|会|将|将要|约了|预约了|报名了|订了|有(?=[一个]*(?:场|次)?(?:考试|面试|"
+        rf"会议|手术|演出|比赛|婚礼|约会|体检|航班|演讲)))(?P<v>.+)$"
+    ),
+    r"(?P<w>)(?P<x>打算|计划|准备)(?P<v>.+)$",
+)
+def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    kind = match["x"]
+    explicit = kind in {"打算", "计划", "决定", "准备"}
+    ahead = context.future
+    if PAST_STATE.search(match[0]) or re.search(r"没|不|原", match[0][: match.start("v") - match.start()]):
+        return
+    if not ahead and not (kind in {"打算", "计划"} and not context.dated):
+        return
+    text = END_PARTICLES.sub("", match["v"])
+    if (
+        not explicit
+        and kind in {"会", "要"}
+        and not re.match(
+            (
+                r"去|飞|参加|回|搬|结婚|考|面试|出差|上|做|见|和|跟|办|举|开|到|过|带|陪|出国|动|开始|"
+                r"举办|体检|毕业"
+            ),
+            text,
+        )
+    ):
+        return
+    if (
+        CONTEXT_BOUND.search(text)
+        or not 2 <= len(text) <= 30
+        or re.search(r"休息|试试|努力|考虑|尝试|睡觉|吃晚饭|先|睡了|一下|看看|好好|建议", text)
+        or text.startswith(("的", "是", "了", "书"))
+    ):
+        return
+    if explicit:
+        yield Claim("plan", text, confidence=0.85, dated=True)
+    elif kind.startswith("有") or kind.endswith("了"):
+        yield Claim("event", f"{kind}{text}", confidence=0.85, dated=True)
+    else:
+        yield Claim("plan", text, confidence=0.85, dated=True)
+
+
+_DONE = re.compile(
+    r"(?:去|看|参加|买|做|学会?|吃|见|完成|收到|开始|搬|拿到?|考|通过|跑|爬|游|玩|打|读|听|写|画|拍|"
+    r"举办|毕业|入职|辞职|结婚|订婚|生|养|领养|报名|注册|得|赢|输|丢|摔|受伤|回|到|拜访|参观|旅游|"
+    r"旅行|出差|换|卖|订|种|修|品尝|尝|逛|骑|滑|唱|跳|加入|成立|创办|发表|出版|获得|遇到|认识|约|陪|"
+    r"带|送|办|住)(?:上|到|下|完|好|成|出|过)?(?:了|过)"
+)
+
+
+@RULES.rule(rf"{SPEAKER}(?P<v>.{{3,40}})$")
+def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated or context.future:
+        return
+    text = re.sub(r"(?:了)$", "了", match["v"])
+    text = END_PARTICLES.sub("", text) if not text.endswith("了") else text
+    found = _DONE.search(text)
+    if (
+        found is None
+        or found.start() > 14
+        or _EVENT_CONTEXT.search(text)
+        or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|应该|不|没|聊|一个问题|小问题|建议", text)
+    ):
+        return
+    if len(text) < 3 or text.startswith(("的", "是", "都出")):
+        return
+    yield Claim("event", text, confidence=0.85, dated=True)
+
+
+_EVENT_CONTEXT = re.compile(
+    r"你|您|他(?!们家)|她|它|这|那|什么|怎么|如何|谁|哪|吗|呢|里面|其中|刚才|一些事|很多事"
+)

@@ -1,0 +1,155 @@
+"""Family, friends and pets: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.dates import zh_number
+from cluster.pipeline.rules.chinese.values import (
+    ADVERBS,
+    CONTEXT_BOUND,
+    END_PARTICLES,
+    FRIEND,
+    NAME,
+    NUMBER,
+    PET,
+    PLACE,
+    RELATION,
+    SPEAKER,
+    Context,
+    occupation_of,
+    person_of,
+    place_of,
+)
+from cluster.pipeline.rules.lexicon import ZH_RELATIONS
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+
+@RULES.rule(
+    rf"我的?(?:大|小|二)?(?P<x>{RELATION}|{FRIEND})(?:的名字)?(?:也)?(?:叫做?|名叫|是叫){NAME}$",
+    rf"我的?(?P<x>{RELATION})的名字是{NAME}$",
+    rf"我(?:们)?(?:家)?有(?:了)?(?:一?[个位])(?P<x>{RELATION}|{FRIEND})(?:名字)?(?:叫做?|名叫){NAME}$",
+)
+def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if value := person_of(match["v"]):
+        known = ZH_RELATIONS.get(match["x"])
+        if known:
+            yield Claim("family_name", value, about=known)
+        else:
+            yield Claim("friend_name", value, about=match["x"])
+
+
+@RULES.rule(
+    rf"我的?(?P<x>{RELATION})(?P<n>[\u4e00-\u9fff]{{2,3}}?)?(?:今年|现在|已经|刚刚?满?|"
+    rf"刚)*(?P<v>{NUMBER})(?:周)?岁半?(?:了|啦)?$"
+)
+def _relative_age(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    number = zh_number(match["v"])
+    if number is None or not 0 < number <= 120 or context.past or context.future:
+        return
+    about = ZH_RELATIONS[match["x"]]
+    if match["n"] and (name := person_of(match["n"])) and match["n"] not in {"明年", "去年", "快要"}:
+        yield Claim("family_name", name, about=about)
+    yield Claim("family_age", str(number), about=about)
+
+
+@RULES.rule(
+    rf"我的?(?P<x>{RELATION})(?:现在|目前|也|都)*(?:是|当|做)(?:一?[名位个])?"
+    rf"(?P<v>[\u4e00-\u9fffA-Za-z]{{2,12}})$"
+)
+def _relative_job(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.past and (value := occupation_of(match["v"])):
+        yield Claim("family_job", value, about=ZH_RELATIONS[match["x"]])
+
+
+@RULES.rule(rf"我的?(?P<x>{RELATION})(?:们)?(?:现在|目前|也|都|一直)*(?:住在|生活在|定居在){PLACE}$")
+def _relative_home(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.past and (value := place_of(match["v"])):
+        yield Claim("family_home", value, about=ZH_RELATIONS[match["x"]])
+
+
+@RULES.rule(
+    rf"(?:我们?|我家|家里)(?:现在|已经|还|也)*有(?:了)?(?P<n>[一两二三四五六]?[个位对])?(?:可爱的|"
+    rf"双胞胎)?(?P<x>{RELATION})(?P<rest>.*)$"
+)
+def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    relation = ZH_RELATIONS[match["x"]]
+    if (match["rest"] and not re.match(r"(?:了|叫|名叫|今年|和)", match["rest"])) or (
+        not match["n"] and match["rest"]
+    ):
+        return
+    number = match["n"] or ""
+    if len(number) == 1 and number in "个位":
+        number = f"一{number}"
+    yield Claim("family", f"{number}{match['x']}", about=relation)
+    if named := re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", match["rest"]):
+        if value := person_of(named["v"]):
+            yield Claim("family_name", value, about=relation)
+
+
+@RULES.rule(
+    (
+        rf"(?:我|我们|我家|我家里|家里|我们家)(?:{ADVERBS})(?:养了?|养着|有|领养了|收养了|"
+        rf"喂养)(?P<n>[一两二三四五六几]?[只条个匹群头尾])?(?P<d>[\u4e00-\u9fff]{{0,6}}?)(?P<x>{PET})"
+        rf"(?P<rest>.*)$"
+    ),
+    (
+        rf"(?:养了|养着|有)(?P<n>[一两二三四五六]?[只条个匹])(?P<d>[\u4e00-\u9fff]{{0,6}}?)(?P<x>{PET})"
+        rf"(?P<rest>.*)$"
+    ),
+)
+def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    rest = END_PARTICLES.sub("", match["rest"])
+    if (
+        (rest and not re.match(r"(?:名字)?叫|名叫", rest))
+        or CONTEXT_BOUND.search(match["d"])
+        or (not match["n"] and "养" not in match[0])
+    ):
+        return
+    number = match["n"] or ""
+    if len(number) == 1:
+        number = f"一{number}"
+    yield Claim("pet", f"{number}{match['d']}{match['x']}", about=match["x"])
+    if named := re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", rest):
+        if value := _pet_called(named["v"]):
+            yield Claim("pet_name", value, about=match["x"])
+
+
+@RULES.rule(
+    rf"(?:我|我们|我家|我们家)的?(?:小)?(?P<x>{PET})(?:的名字)?(?:也)?(?:叫做?|名叫|是叫){NAME}$",
+    rf"我的?(?P<x>{PET})的名字是{NAME}$",
+)
+def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if value := _pet_called(match["v"]):
+        yield Claim("pet_name", value, about=match["x"])
+
+
+def _pet_called(text: str) -> str | None:
+    value = END_PARTICLES.sub("", text).strip("“”\"' ")
+    return (
+        value
+        if value and len(value) <= 12 and not CONTEXT_BOUND.search(value) and value[0] not in "了得个不"
+        else None
+    )
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?(?:还)?(?:是)?(?P<v>单身|已婚|未婚|离异|离婚|丧偶|结婚|订婚)(?:狗|贵族|状态|"
+        rf"人士)?(?:了)?(?:[一二两三四五六七八九十几\d]+年)?(?:了)?(?:的)?$"
+    ),
+    r"我的?(?:婚姻|感情|婚恋)状(?:况|态)是(?P<v>单身|已婚|未婚|离异|恋爱中)$",
+)
+def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    word = match["v"]
+    if context.future or (word in {"结婚", "离婚", "订婚"} and "了" not in match[0] and "已" not in match[0]):
+        return
+    yield Claim(
+        "marital",
+        {"结婚": "已婚", "离婚": "离异", "订婚": "已订婚"}.get(word, word),
+        dated="结婚" in match[0],
+    )

@@ -1,0 +1,79 @@
+"""Health and food: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.chinese.values import CONDITION, END_PARTICLES, SPEAKER, Context, items_of
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?对(?P<v>[^对]{{1,16}}?)(?:都|会|严重|有点|有些|轻微|很容易|容易|也|比较|极度|"
+        rf"重度)*(?:过敏)$"
+    ),
+    rf"{SPEAKER}(?:有|患有)(?:严重的?|轻微的?)?(?P<v>[\u4e00-\u9fff]{{1,6}}?)过敏(?:症|史|体质)?$",
+    (
+        rf"{SPEAKER}(?P<v>花粉|海鲜|青霉素|头孢|花生|牛奶|鸡蛋|坚果|乳糖|尘螨|酒精|芒果|虾|螃蟹|猫毛|狗毛|"
+        rf"猫狗毛|紫外线|粉尘|大豆|小麦|麸质)过敏$"
+    ),
+)
+def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if re.search(r"不|没", match[0]):
+        return
+    for value in items_of(match["v"]):
+        if value not in {"药物性", "皮肤", "这个"}:
+            yield Claim("allergy", value, confidence=0.95)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:有|得了|患有|患了|患上了?|查出(?:来)?有?|确诊了?|被诊断(?:出|为|患有|出患有)|"
+    rf"(?:的)?老毛病是)(?:轻度|重度|中度|严重的?|慢性|先天性|比较严重的|一点|"
+    rf"点)?(?P<v>(?:{CONDITION})(?:(?:、|和)(?:{CONDITION}))*)(?:.{{0,4}}了)?$"
+)
+def _condition(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if "没" in match[0] or "担心" in match[0]:
+        return
+    for value in items_of(match["v"]):
+        yield Claim("condition", value)
+
+
+@RULES.rule(rf"{SPEAKER}?(?:是)?(?:一?[个名位])?(?P<v>素食主义者|素食者|纯素食者|吃素|吃全素)(?:的)?$")
+def _diet(_: re.Match[str], __: Context) -> Iterator[Claim]:
+    yield Claim("diet", "素食者", confidence=0.95)
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?(?:从来|从|一直|也|都|因为过敏|一点)*(?:不吃|不能吃|吃不了|不喝|不能喝|喝不了|戒了|"
+        rf"戒掉了|戒|不抽)(?P<v>.*)$"
+    ),
+)
+def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    head = match[0][: match.start("v") - match.start()]
+    text = END_PARTICLES.sub("", match["v"])
+    if (
+        (context.dated and not context.today)
+        or not text
+        or re.search(r"早饭|晚饭|午饭|早餐|晚餐|饭|东西|饱|太|多|亏|苦|下|完|惯|到|消|一口", text)
+    ):
+        return
+    if "戒" in head:
+        if text in {"烟", "酒", "烟酒", "糖", "咖啡", "奶茶"} and "了" in match[0]:
+            yield Claim(
+                "quit",
+                {"烟": "抽烟", "酒": "喝酒", "烟酒": "抽烟喝酒"}.get(
+                    text, f"喝{text}" if text != "糖" else "吃糖"
+                ),
+            )
+        return
+    verb = "喝" if "喝" in head else "吃"
+    if "抽" in head:
+        return
+    for value in items_of(text, 8):
+        yield Claim("avoids" if verb == "吃" else "avoids_drink", value)

@@ -1,0 +1,138 @@
+"""What the speaker likes and does not: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.chinese.values import CONTEXT_BOUND, PAST_STATE, SPEAKER, Context, items_of
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?最(?:喜欢|爱|喜爱|中意|欣赏)(?:吃|看|听|喝|玩|去|"
+        rf"用)?的(?P<x>[\u4e00-\u9fff]{{1,6}}?)(?:就是|是|莫过于|非|有|:|：)(?P<v>.+)$"
+    ),
+)
+def _favourite(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    about = match["x"]
+    if CONTEXT_BOUND.search(about) or re.search(r"部分|地方|一|时|之|还", about):
+        return
+    verb = re.search(r"最(?:喜欢|爱|喜爱)(吃|看|听|喝|玩)?的", match[0])
+    items = items_of(match["v"])
+    if not items:
+        return
+    value = "、".join(items)
+    yield Claim(
+        "favourite",
+        value,
+        about=f"{(verb and verb[1]) or ''}{'的' if verb and verb[1] else ''}{about}".removeprefix("的"),
+    )
+
+
+_LIKE = r"(?:喜欢上了?|喜欢|热爱|喜爱|钟爱|酷爱|偏爱|痴迷于|迷上了|爱上了|沉迷于?|热衷于|爱好|钟情于|享受|爱)"
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:最|不是不)?{_LIKE}(?P<v>.+)$",
+    (
+        rf"{SPEAKER}?对(?P<v>[^对]{{1,14}}?)(?:一直)?(?:很|非常|特别|比较|十分|挺|蛮|超|都很|也很|也|更|"
+        rf"最|最为)?(?:感兴趣|有兴趣|着迷|情有独钟)$"
+    ),
+    r"我?的?(?:兴趣爱好|业余爱好|个人爱好|爱好|兴趣|特长|消遣)(?:主要|就)?(?:是|有|包括|:|：)(?P<v>.+)$",
+    r"我?(?:平时|平常|闲暇时|空闲时|业余时间|周末)(?:最|就|都|会)*(?:喜欢|爱){1}(?P<v>.+)$",
+)
+def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    head = match[0][: match.start("v") - match.start()]
+    text = match["v"]
+    if (
+        PAST_STATE.search(head)
+        or (re.search(r"[不没]", head) and "不是不" not in head)
+        or text.startswith(("的", "过", "你", "不"))
+    ):
+        return
+    if (
+        "爱" in head
+        and "喜" not in head
+        and "热" not in head
+        and text[:1] in "我你他她它人情意心护惜慕的国"
+        and "爱好" not in head
+    ):
+        return
+    if text.endswith("了") and re.search(r"不.*了$", text):
+        return
+    if context.past and not context.today:
+        return
+    for value in items_of(text):
+        yield Claim("like", value)
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?(?:(?:真的|一点都|一点也|从来|并|最|也|都|特别|非常)*(?:不太|不怎么|不大|不是很|"
+        rf"不是特别|不)(?:喜欢|爱)|讨厌|厌恶|反感|受不了|痛恨|最烦|嫌弃|不感兴趣)(?P<v>.+)$"
+    ),
+    (
+        rf"{SPEAKER}?对(?P<v>[^对]{{1,12}}?)(?:完全|一点都|一点也|并|真的|实在)?(?:不感兴趣|没兴趣|"
+        rf"没有兴趣|提不起兴趣|不感冒)$"
+    ),
+)
+def _dislike(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    head = match[0][: match.start("v") - match.start()]
+    text = match["v"]
+    if PAST_STATE.search(head) or "不是不" in match[0]:
+        return
+    ended = text.endswith("了")
+    for value in items_of(text):
+        if ended and re.search(r"不(?:太|怎么)?(?:喜欢|爱)", head):
+            yield Claim("like", value, negates=True)
+        else:
+            yield Claim("dislike", value)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:已经|早就|再也|现在|也)*(?:不再|再也不)(?:喜欢|爱|热衷|迷)(?P<v>.+)$",
+)
+def _not_like(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for value in items_of(match["v"]):
+        yield Claim("like", value, negates=True)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:还)?会(?P<v>(?:弹|拉|吹|打|下|踢|滑|跳|唱|画|游)[\u4e00-\u9fff]{{1,6}})$",
+    (
+        rf"{SPEAKER}?(?:还)?会(?P<v>(?:弹|拉|吹|打|下|踢|滑|跳|唱|画)[\u4e00-\u9fff]{{1,3}}(?:和|、)(?:弹|"
+        rf"拉|吹|打|下|踢|滑|跳|唱|画)[\u4e00-\u9fff]{{1,4}})$"
+    ),
+)
+def _plays(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.dated and not context.today:
+        return
+    for value in items_of(match["v"], 8):
+        if not re.search(r"电话|算|扰|破|开|工|车|雨|针|一|来|出|完|起|架|包|扮|折|扫|断", value):
+            yield Claim("plays", value)
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?(?:开始|在|正在|正|准备)*(?:自学|学习|学着|学)(?!校|会了?|生|期|到|完|历|费|业|问|长|"
+        rf"姐|妹|弟|者|院|科|以)(?P<v>.+)$"
+    ),
+)
+def _learning(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    head = match[0][: match.start("v") - match.start()]
+    if (
+        not re.search(r"在|正|最近|开始|自学", head)
+        or re.search(r"想|不|准备|曾", head)
+        or (context.past and "开始" not in head)
+    ):
+        return
+    text = re.sub(r"^(?:着|了)?(?:一门|一些|新的)*", "", match["v"])
+    if re.search(r"很多|许多|了|怎么|如何|效率|困难|方法|技能|技巧|得|语言$|知识|心得", text):
+        return
+    for value in items_of(text, 8):
+        yield Claim("learning", value)

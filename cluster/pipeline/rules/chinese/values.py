@@ -1,0 +1,180 @@
+"""What Chinese rules are made of: pieces of patterns, and how a value is cut out of a clause."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from cluster.pipeline.rules.lexicon import (
+    ZH_CONDITIONS,
+    ZH_COUNTRIES,
+    ZH_FRIENDS,
+    ZH_LANGUAGES,
+    ZH_OCCUPATIONS,
+    ZH_PETS,
+    ZH_PLACES,
+    ZH_RELATIONS,
+    words,
+)
+
+# Possessive, because some of these words are made of others: nothing is ever tried twice.
+ADVERBS = (
+    r"(?:也|还|真的|真|非常|特别|很|超级?|最近|一直都?|平时|平常|通常|其实|现在|目前|就是|都|比较|挺|蛮|从小就?|"
+    r"尤其|主要(?!修)|经常|常常|就(?!读|职|业)|十分|更|今年|已经|刚刚?|才|正在?|始终|依然|仍然|确实|本来就?|"
+    r"真心|打心底|一般|有点儿?|有些|个人|自己|本人|又|则|可是|相当|格外|无比|极其|向来)*+"
+)
+SPEAKER = rf"(?:(?:我|本人|俺|咱){ADVERBS})"
+CONTEXT_BOUND = re.compile(
+    r"你|您|他|她|它|这|那|此|其(?!他|实)|什么|怎么|怎样|如何|谁|哪|吗|呢|里面|上面|下面|其中|前者|"
+    r"后者|刚才|自己|我|们|一下|某|另一|别的|以上|的话|时候|之类|样子|感觉|同样|东西|事情|问题|刚刚"
+)
+END_PARTICLES = re.compile(
+    r"(?:了|啦|呀|啊|哦|喔|噢|哈|呐|嘛|哟|的说|哇|诶|吖|哒|呗|滴|来着|~|\s|。|！|!|\.)+$"
+)
+NAME = r"(?P<v>[\u4e00-\u9fff·]{1,5}|[A-Za-z][A-Za-z'.\- ]{0,30}|[\ue000-\ue7ff])"
+RELATION = "|".join(sorted(ZH_RELATIONS, key=len, reverse=True))
+FRIEND = "|".join(sorted(ZH_FRIENDS, key=len, reverse=True))
+PET = "|".join(sorted(ZH_PETS, key=len, reverse=True))
+LANGUAGE = "|".join(sorted(ZH_LANGUAGES, key=len, reverse=True))
+CONDITION = "|".join(sorted(ZH_CONDITIONS, key=len, reverse=True))
+_OCC = frozenset(ZH_OCCUPATIONS)
+_LONGEST_OCCUPATION = max(map(len, ZH_OCCUPATIONS))
+NUMBER = r"(?:\d{1,3}|[一二两三四五六七八九十百]{1,4})"
+ONE = r"(?:一名|一位|一个|一只|一条|一匹|个|名|位|一)?"
+PAST_STATE = re.compile(r"以前|曾经|之前|小时候|从前|过去|当年|当时|原来|那时|原本|曾|年轻时|上学时|大学时")
+_NOT_NAMES = words(
+    "外卖 滴滴 快递 救命 服务员 保安 警察 代驾 顺风车 出租车 出租 名字 什么 啥 醒 起床 一声 一下 人 "
+    "苦 停 好 绝 骂 喊 价 板 得 不 嚣"
+)
+_NOT_NAME_START = frozenset("了他她你它来去到不没个一这那车是的什啥得过在就我做着住")
+
+
+class Context(NamedTuple):
+    """What the patterns may know about the clause's surroundings."""
+
+    dated: bool
+    past: bool
+    """The date lies wholly before the day it was said."""
+    future: bool
+    today: bool
+    greeted: bool
+    """The message greets, introduces or corrects: there "我是王峰" is a name."""
+
+
+def value_of(text: str, longest: int = 16) -> str | None:
+    """A value; None when it only means something in its context."""
+    value = END_PARTICLES.sub("", text.strip())
+    value = (
+        re.sub(r"^(?:一种|一些|各种各样的?|各种|所有的?|上了|上|吃|着|的是|去)(?=.)", "", value)
+        if len(value) > 2
+        else value
+    )
+    limit = longest if not value.isascii() else 40
+    if (
+        not value
+        or len(value) > limit
+        or CONTEXT_BOUND.search(value)
+        or value.startswith(("的", "了", "过", "得", "和", "跟", "被", "不", "是", "地", "在"))
+    ):
+        return None
+    if value.endswith(("的", "地", "得", "和", "与", "是", "很")):
+        return None
+    return value
+
+
+def items_of(text: str, longest: int = 16) -> list[str]:
+    """The items of "徒步、长跑和攀岩"."""
+    text = re.sub(
+        r"(?:等等?|之类的?|什么的|这些|这类)(?:的?(?:活动|运动|事情|东西))?$",
+        "",
+        END_PARTICLES.sub("", text),
+    )
+    listed = "、" in text
+    parts = [part for part in text.split("、") if part]
+    pieces: list[str] = []
+    for part in parts:
+        halves = re.split(r"(?<=[^一两])(?:以及|还有|和|与|及|跟)(?=.)", part)
+        joint = re.search(r"一起|之间|的(?!歌|电影|书|菜)", part) and not listed
+        joint = joint or any(len(half) < 2 and not listed for half in halves)
+        joint = (
+            joint
+            or re.match(r"(?:和|跟|与)", part)
+            or re.search(
+                r"(?:和|跟|与)[^、]{1,6}(?:聊天|玩|散步|说话|吃饭|聚会|相处|打交道|交流|分享|在一起)", part
+            )
+        )
+        pieces.extend([part] if joint else [half for half in halves if half])
+    items: list[str] = []
+    for piece in pieces:
+        value = value_of(piece, longest)
+        if value is None:
+            break
+        items.append(value)
+    return items
+
+
+def occupation_of(text: str) -> str | None:
+    """The occupation at the end of "资深的软件工程师"; None when it ends with none."""
+    text = END_PARTICLES.sub("", text)
+    text = re.sub(r"(?:的工作|工作|这一行|这行|的)$", "", text)
+    for length in range(min(len(text), _LONGEST_OCCUPATION), 0, -1):
+        if text[-length:] in _OCC:
+            before = text[:-length]
+            if len(before) > 8 or re.search(r"的|不|好|优秀|合格|我|他|她|你|未来", before):
+                return None
+            return text
+    return None
+
+
+def person_of(text: str) -> str | None:
+    value = END_PARTICLES.sub("", text).strip("“”「」\"' .")
+    if value.isascii():
+        return value if value and value[0].isalpha() and len(value.split()) <= 4 else None
+    if not 2 <= len(value) <= 5 or value in _NOT_NAMES or value[0] in _NOT_NAME_START:
+        return None
+    if (len(value) > 4 and "·" not in value) or re.search(
+        r"[了吗呢吧的]|起床|回来|出去|帮忙|外卖|怎么|什么|可以|你们|我们", value
+    ):
+        return None
+    return value
+
+
+PLACE = r"(?P<v>[\u4e00-\u9fff]{2,12}|[A-Za-z][A-Za-z ,.'-]{1,40})"
+NOT_PLACE = re.compile(
+    r"一起|家里|学校|宿舍|酒店|附近|楼|朋友|父母|一个|这|那|哪|里面|外面|老家|公寓|房子|地方|隔壁|"
+    r"医院|中心|时候|很|不|我|你|他|她|的|了|过|新家|新房|国外|外地|别的|别处|一家|哪儿|郊外|户外|"
+    r"农村|乡下|城里"
+)
+_ACTIVITY = re.compile(
+    r"(?:生活|工作|上班|上学|读书|居住|定居|发展|打拼|念书|实习|住)+(?:着|了|"
+    r"过)?(?:[一二两三四五六七八九十几多\d半]+个?年[多]?|很久|多年|好多年|好几年)?$"
+)
+
+
+def place_of(text: str) -> str | None:
+    value = END_PARTICLES.sub("", text).strip()
+    value = re.sub(
+        r"(?:已经|有|快)?(?:[一二两三四五六七八九十几多\d半]+个?[年月]多?|很久|多年|好多年|好几年)$",
+        "",
+        value,
+    )
+    value = _ACTIVITY.sub("", value)
+    value = (
+        re.sub(r"(?:这个|这座|这里)?(?:城市)?$", "", value)
+        if value.endswith(("这里", "这个城市", "这座城市"))
+        else value
+    )
+    if len(value) < 2 or NOT_PLACE.search(value) or CONTEXT_BOUND.search(value):
+        return None
+    return value
+
+
+def known_place(text: str) -> bool:
+    """Whether it names a place: a listed one, several, or one with a suffix such as 市."""
+    if text in ZH_PLACES or text in ZH_COUNTRIES:
+        return True
+    if len(text) >= 3 and text[-1] in "省市县州区镇":
+        return True
+    return any(text[:cut] in ZH_PLACES and text[cut:] in ZH_PLACES for cut in (2, 3)) or (
+        len(text) > 3 and text[:2] in ZH_PLACES
+    )

@@ -1,0 +1,150 @@
+"""Who the speaker is, and where: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.dates import zh_number
+from cluster.pipeline.rules.chinese.values import (
+    ADVERBS,
+    END_PARTICLES,
+    NAME,
+    NUMBER,
+    PAST_STATE,
+    PLACE,
+    SPEAKER,
+    Context,
+    known_place,
+    occupation_of,
+    person_of,
+    place_of,
+)
+from cluster.pipeline.rules.lexicon import ZH_COUNTRIES
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+_COMMON_SURNAMES = frozenset(
+    "王李张刘陈杨赵黄周吴徐孙胡朱林何郭罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范姚谭廖邹熊金陆郝孔崔康毛邱秦顾侯邵孟龙段雷钱汤尹黎武乔贺赖龚"
+)
+
+
+@RULES.rule(
+    rf"(?:我|本人|俺)?(?:的)?(?:中文|真实|全|真|本|大)?(?:名字?|姓名)(?:就)?(?:叫做?|是叫?){NAME}$",
+    rf"(?:我|本人|俺){ADVERBS}(?:名叫|名为|叫做|叫){NAME}$",
+    rf"(?:名叫|叫做?){NAME}$",
+    rf"我的?名字不(?:是|叫)[^是叫]{{1,8}}(?:是|叫|而是){NAME}$",
+)
+def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = person_of(match["v"])
+    if value:
+        yield Claim("name", value, confidence=0.97)
+
+
+@RULES.rule(r"我是(?P<v>[\u4e00-\u9fff]{2,3})$", r"我是(?P<v>[A-Z][a-z]+(?: [A-Z][a-z]+)?)$")
+def _i_am_name(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    value = match["v"]
+    if context.greeted and (value.isascii() or value[0] in _COMMON_SURNAMES) and occupation_of(value) is None:
+        yield Claim("name", value, confidence=0.8)
+
+
+@RULES.rule(
+    (
+        rf"(?:你们?|您|大家|朋友们?|同事们?|同学们?|家人|以后|请|都|可以|就|一般|也|平时|喜欢|习惯)*(?:叫|"
+        rf"称呼|喊)我{NAME}$"
+    ),
+    rf"我的?(?:小名|昵称|外号|绰号|网名|乳名)(?:是|叫){NAME}$",
+    r"我的?英文名(?:字)?(?:是|叫)(?P<en>)(?P<v>[A-Za-z][A-Za-z ]{0,20})$",
+)
+def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    text = match["v"]
+    trimmed = re.sub(r"(?:就(?:行|好|可以)|即可|吧|好了|都行|都可以)(?:了|啦|哦)?$", "", text)
+    if "en" in match.groupdict():
+        yield Claim("english_name", trimmed.strip())
+        return
+    value = person_of(trimmed) if len(trimmed) > 1 else None
+    hinted = (
+        trimmed != text
+        or re.match(r"小|老|阿|大", trimmed)
+        or trimmed.isascii()
+        or "名" in match[0]
+        or re.search(r"[哥姐总]$", trimmed)
+        or re.match(r"大家|朋友|同事|同学|家人", match[0])
+    )
+    if value and hinted and not re.match(r"起|去|来|帮|做|吃|滚|别|不", value):
+        yield Claim("nickname", value)
+
+
+@RULES.rule(
+    (
+        rf"(?:{SPEAKER}|今年|现在|我的?年龄是|我的?年纪是){{0,2}}(?:刚满|满|"
+        rf"快满)?(?P<v>{NUMBER})(?:周)?岁(?:整|半)?(?:了|啦|的人了)?$"
+    ),
+    rf"{SPEAKER}是?(?:一?[个名位])?(?P<v>{NUMBER})岁的",
+)
+def _age(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    number = zh_number(match["v"])
+    if number is not None and 3 <= number <= 120 and not context.past and not context.future:
+        yield Claim("age", str(number), confidence=0.95)
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}是(?:一?[个名位])?(?:\d+岁的?)?(?P<v>男生|女生|男的|女的|男人|女人|男孩子?|女孩子?|"
+        rf"男性|女性|小伙子|姑娘)$"
+    ),
+    r"我的?性别是?(?P<v>男|女)性?$",
+)
+def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("gender", "男" if match["v"].startswith("男") or match["v"] == "小伙子" else "女")
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:家)?(?:(?:长期|常年|常)?住在|居住在|定居在|定居于|生活在|常住|现居|旅居|住){PLACE}$",
+    rf"{SPEAKER}(?:和|跟|与)[\u4e00-\u9fff]{{1,8}}?(?:一起|都)?(?:住在|生活在|居住在){PLACE}$",
+    (
+        rf"{SPEAKER}(?:[\u4e00-\u9fff]{{0,4}})?(?:从[\u4e00-\u9fffA-Za-z]{{2,10}})?(?:搬家|搬|移居|移民|"
+        rf"搬迁)(?:到|去|来|至|回)了?{PLACE}$"
+    ),
+    rf"{SPEAKER}(?:的)?家(?:就|现在)?(?:住)?在{PLACE}$",
+    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:生活|居住|定居|安家)(?:了.{{1,6}})?$",
+    rf"(?:现在|目前|现|家)?(?:住在|定居在|居住在|生活在|家住|现居){PLACE}$",
+)
+def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.future or PAST_STATE.search(match[0]):
+        return
+    moved = re.search(r"搬|移居|移民", match[0]) is not None
+    if context.past and not moved and "了" not in match[0]:
+        return
+    if re.search(r"想|打算|计划|准备|要搬|考虑|不", match[0][: match.start("v") - match.start()]):
+        return
+    if value := place_of(match["v"]):
+        yield Claim("residence", value, confidence=0.95, dated=moved)
+
+
+@RULES.rule(rf"{SPEAKER}?(?:已经)?(?:不再|不)住在?(?P<v>[\u4e00-\u9fff]{{2,10}}?)了?$")
+def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if (match[0].endswith("了") or "不再" in match[0]) and (value := place_of(match["v"])):
+        yield Claim("residence", value, negates=True)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:是)?(?:来自于?|出生在|出生于|生于){PLACE}$",
+    rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}$",
+    r"(?:老家|家乡)(?:是|在)(?P<v>[\u4e00-\u9fff]{2,12})$",
+    rf"{SPEAKER}是(?:一?[个名位])?(?P<v>[\u4e00-\u9fff]{{2,8}}?)人$",
+    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:长大|出生)(?:的|长大的)?$",
+)
+def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    text = END_PARTICLES.sub("", match["v"])
+    if match[0].endswith("人") and not re.search(r"来自|老家|家乡|故乡|出生|生于", match[0]):
+        if text in ZH_COUNTRIES:
+            yield Claim("nationality", text)
+        elif known_place(text):
+            yield Claim("hometown", text)
+        return
+    text = re.sub(r"(?:的)?(?:一个)?(?:小)?(?:城市|农村|县城|小镇)$", "", text) if "的" in text else text
+    if value := place_of(text):
+        yield Claim("hometown", value)

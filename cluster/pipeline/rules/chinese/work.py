@@ -1,0 +1,160 @@
+"""Work and study: rules for Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.chinese.values import (
+    END_PARTICLES,
+    NOT_PLACE,
+    ONE,
+    PAST_STATE,
+    SPEAKER,
+    Context,
+    occupation_of,
+    value_of,
+)
+from cluster.pipeline.rules.lexicon import ZH_COUNTRIES, ZH_PLACES
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules()
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}(?:在[\u4e00-\u9fffA-Za-z]{{2,12}})?(?:是|当|做|担任|从事)(?:着|"
+        rf"了)?{ONE}(?P<v>[\u4e00-\u9fffA-Za-z]{{2,14}})$"
+    ),
+    (
+        r"我的?(?:职业|工作|职位|本职工作|岗位)(?:就)?是(?:一?[名位个])?(?:做|"
+        r"当)?(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$"
+    ),
+    r"(?:现在|目前)?是(?:一?[名位个])(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
+    r"(?:职业|工作)是(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
+    rf"{SPEAKER}是做(?P<v>[\u4e00-\u9fffA-Za-z]{{2,10}})(?:的|工作)$",
+)
+def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    text = match["v"]
+    if (
+        context.past
+        or context.future
+        or PAST_STATE.search(match[0])
+        or re.search(r"想|不|要|梦", match[0][: match.start("v") - match.start()])
+    ):
+        return
+    student = re.match(
+        (
+            r"(?P<school>[\u4e00-\u9fffA-Za-z]{2,12}(?:大学|学院|中学|高中|一中|"
+            r"小学))?的?(?P<year>大[一二三四]|高[一二三]|初[一二三]|研[一二三]|"
+            r"[一二三四五六]年级)?(?:的)?(?P<what>[\u4e00-\u9fff]{0,4}?(?:学生|研究生|硕士生?|博士生?|"
+            r"高中生|初中生|小学生|留学生|本科生|大学生|新生))$"
+        ),
+        text,
+    )
+    if student:
+        yield Claim("title", f"{student['year'] or ''}{student['what']}")
+        if student["school"]:
+            yield Claim("school", student["school"])
+        return
+    if value := occupation_of(text):
+        yield Claim("title", value)
+    company = re.match(
+        rf"{SPEAKER}在(?P<c>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)(?:当|做|担任|从事|是)", match[0]
+    )
+    if company and occupation_of(text) and (where := _employer(company["c"])):
+        yield where
+
+
+@RULES.rule(
+    (
+        rf"{SPEAKER}?在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)(?:工作|上班|任职|就职|供职|实习|任教|"
+        rf"教书|从业)(?:了?[一二两三四五六七八九十几多\d半]+个?[年月]多?|多年|很多年)?(?:了)?$"
+    ),
+    rf"{SPEAKER}?(?:就职|任职|供职|受雇)于(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})$",
+    rf"{SPEAKER}(?:入职|加入|跳槽到|跳槽去)了?(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})(?:公司)?(?:工作)?$",
+    r"我的?(?:公司|单位)(?:是|叫)(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{2,20})$",
+)
+def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if (
+        (context.past and not re.search(r"入职|加入|跳槽", match[0]))
+        or context.future
+        or PAST_STATE.search(match[0])
+    ):
+        return
+    if claim := _employer(END_PARTICLES.sub("", match["v"])):
+        if "加入" in match[0] and not re.search(r"公司|集团|银行|医院|大学|科技|[A-Za-z]{3}", claim.value):
+            return
+        yield claim
+
+
+def _employer(text: str) -> Claim | None:
+    text = text.strip()
+    if re.search(
+        (
+            r"家|这|那|哪|外面|外地|努力|认真|里$|当前|同一|附近|一起|办公室|周末|晚上|白天|早上|"
+            r"公司$(?<=目前公司)|我|你|他|她|的|了|哪|现在|疫情|压力|时候|正常|加班|不"
+        ),
+        text,
+    ) and not re.search(r"一家[\u4e00-\u9fff]{2,8}(?:公司|企业|医院|银行)$", text):
+        return None
+    if text in {"公司", "单位", "学校", "医院", "银行"} or re.fullmatch(r"一家公司|一个公司", text):
+        return None
+    if text in ZH_PLACES or text in ZH_COUNTRIES:
+        return Claim("work_place", text)
+    return Claim("company", text)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:已经)?(?:不再|不)在(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,16}}?)(?:工作|上班|任职)了?$",
+    rf"{SPEAKER}?(?:已经)?从(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,16}}?)(?:离职|辞职)了?$",
+)
+def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if re.search(r"了$|不再|离职|辞职", match[0]) and (claim := _employer(match["v"])):
+        yield claim._replace(negates=True)
+
+
+_SCHOOL = (
+    r"(?P<v>[\u4e00-\u9fffA-Za-z ]{1,14}?(?:大学|学院|中学|高中|初中|小学|一中|附中|理工|师大|交大|科大|"
+    r"MIT|UCLA))"
+)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:就读于|就读|在读于){_SCHOOL}(?P<rest>.*)$",
+    (
+        rf"{SPEAKER}?在{_SCHOOL}(?P<rest>.{{0,12}}?)(?:读书|上学|念书|学习|读研究生|读研|读博|"
+        rf"读大[一二三四]|上大[一二三四]|读本科|读硕士|读博士|求学|就读|读[\u4e00-\u9fff]{{2,8}})$"
+    ),
+    rf"{SPEAKER}?(?:考上了|考入了){_SCHOOL}(?P<rest>)$",
+)
+def _school(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.future or PAST_STATE.search(match[0]) or NOT_PLACE.search(match["v"]):
+        return
+    yield Claim("school", match["v"])
+    major = re.search(
+        r"(?:读|学)(?!书|研|博|大[一二三四]|本科|硕士|习)([\u4e00-\u9fff]{2,8}?)(?:专业)?$", match[0]
+    )
+    if major:
+        yield Claim("major", major[1])
+
+
+@RULES.rule(rf"{SPEAKER}?(?:是)?(?:毕业于{_SCHOOL}|从{_SCHOOL.replace('<v>', '<w>')}毕业)(?P<rest>.*)$")
+def _alma_mater(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    value = match["v"] or match["w"]
+    if not context.future and not re.search(r"如果|想", match[0]):
+        yield Claim("alma_mater", value, dated=True)
+        if major := re.match(r"([\u4e00-\u9fff]{2,10})专业$", match["rest"] or ""):
+            yield Claim("major", major[1])
+
+
+@RULES.rule(
+    r"(?:我的?)?(?:大学|本科|研究生)?(?:所学)?专业是(?P<v>[\u4e00-\u9fff]{2,12}?)(?:专业)?$",
+    rf"{SPEAKER}(?:学|读|主修)的?是(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
+    rf"{SPEAKER}(?:主修|就读)(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
+    rf"{SPEAKER}是学(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?的$",
+)
+def _major(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if (value := value_of(match["v"], 12)) and not context.future:
+        yield Claim("major", value)

@@ -1,0 +1,43 @@
+"""Languages and belongings: rules for English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.english.values import I_AM, NUMBER, Context, value_of
+from cluster.pipeline.rules.lexicon import EN_LANGUAGES
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules(re.IGNORECASE)
+
+_LANG = "|".join(sorted(EN_LANGUAGES))
+
+
+@RULES.rule(
+    (
+        rf"i (?:(?:can|also|only|already|fluently) )*speak (?:(?:fluent|some|a little|a bit of|basic|both|"
+        rf"good) )*(?P<rest>(?:{_LANG})\b.*)$"
+    ),
+    rf"{I_AM} (?:(?:also|pretty|quite) )*(?:fluent|bilingual) in (?P<rest>(?:{_LANG})\b.*)$",
+    rf"my (?:native|first|mother) (?:language|tongue)(?:'s| is) (?P<rest>(?:{_LANG})\b.*)$",
+)
+def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for word in re.split(r"\s*,\s*(?:and )?|\s+and\s+(?:a (?:little|bit of) |some )?|\s+", match["rest"]):
+        if word.strip(".!").lower() not in EN_LANGUAGES:
+            break
+        yield Claim("language", word.strip(".!").capitalize())
+
+
+@RULES.rule(r"i (?:(?:currently|now|still|actually) )*drive (?:an?|my) (?P<rest>.+)$")
+def _vehicle(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = value_of(re.sub(r"\s+(?:to|for|every|around|in|on)\s.*$", "", match["rest"]), words=4)
+    if value and value.lower() not in {"car", "long way", "lot"}:
+        yield Claim("vehicle", f"a {value}" if value[0].lower() not in "aeiou" else f"an {value}")
+
+
+@RULES.rule(rf"i (?:(?:also|currently|still|actually|now) )*own (?P<v>(?:{NUMBER}) .+)$")
+def _possession(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if value := value_of(match["v"], words=5):
+        yield Claim("possession", value)

@@ -1,0 +1,90 @@
+"""English sentences to clauses, and what around a clause decides against it."""
+
+from __future__ import annotations
+
+import re
+
+HYPOTHETICAL = re.compile(
+    r"\b(?:if|unless|would|wouldn't|could|might|maybe|perhaps|possibly|probably|imagine|suppose|"
+    r"supposing|pretend|"
+    r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
+    r"joke|example)\b|'d\b",
+    re.I,
+)
+JOKE = re.compile(
+    (
+        r"\b(?:just kidding|kidding|jk|j/k|joking|just messing|messing with you|pulling your leg|not "
+        r"really lol|april fool'?s?)\b"
+    ),
+    re.I,
+)
+REPORTED = re.compile(
+    r"\b(?:says?|said|saying|told me|tells me|asked|asks|claims?|claimed|wrote|writes|thinks|thought|"
+    r"believes?|"
+    r"according to|heard|quote|goes|like to say|assumes?|insists?)\b",
+    re.I,
+)
+CORRECTION = re.compile(
+    r"^(?:(?:no|oh|sorry|actually|wait|correction|i meant?|oops|my mistake)[\s,!.]+)+(?:it's|it is|"
+    r"that's|i meant?)?\s*"
+    r"(?P<new>[^,.!?]{1,40}?),? (?:and )?not (?P<old>[^,.!?]{1,40})[.!]?$",
+    re.I,
+)
+_OPENER = re.compile(
+    r"^(?:(?:well|oh|hi|hey|hello|hiya|yeah|yes|yep|yup|sure|ok|okay|so|and|but|also|plus|actually|"
+    r"honestly|haha|hmm+|um|"
+    r"btw|by the way|as for me|for me|personally|in fact|to be honest|tbh|anyway|now|these days|"
+    r"nowadays|lately|"
+    r"recently|currently|at the moment|right now|nice to meet you|of course|no|nope|as you know|"
+    r"because|cause|"
+    r"i(?: already)? told you(?: that)?|just so you know|fyi|you know(?: that)?|remember(?: that)?|"
+    r"please remember(?: that)?|"
+    r"note that|the (?:fact|thing) is|usually|in general|generally|basically|sorry|wait|good morning|"
+    r"good evening|"
+    r"good afternoon|there|everyone|all|friend|speaking of which|oh and|wow|awesome|great|cool|thanks|"
+    r"thank you)\b"
+    r"[\s,!:.\-]*)+",
+    re.I,
+)
+_SPLIT = re.compile(
+    r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet "
+    r")?(?:i|i'm|i've|my|mine|we|"
+    r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is)\b))\s*"
+    r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+(?:i|i'm|i've|my)\b)",
+    re.I,
+)
+_CONJUNCTION = re.compile(r"^(?:and|but|so|plus|because|cuz|though|although|yet|or)\s+", re.I)
+_QUESTION_CLAUSE = re.compile(
+    r"^(?:and |but |so |or )?(?:what|how|where|who|why|when|which|do|does|did|are|is|was|were|have|"
+    r"has|can|could|would|will|"
+    r"should|any|you|ever|guess|know|don't|isn't|aren't)\b",
+    re.I,
+)
+_TAG = re.compile(
+    (
+        r"^(?:right|correct|no|yes|isn't it|am i|aren't i|do i|don't i|or not|is it|yeah|ok|okay|eh|huh|"
+        r"you know)\W*$"
+    ),
+    re.I,
+)
+
+
+def split_clauses(sentence: str, *, question: bool) -> list[str]:
+    """The sentence's clauses; of a question only the statements that come before what is asked."""
+    clauses = [clause.strip(" ,.!") for clause in _SPLIT.split(sentence)]
+    clauses = [clause for clause in clauses if clause]
+    if not question:
+        return clauses
+    kept: list[str] = []
+    for clause in clauses:
+        if _TAG.match(clause):
+            return []
+        if _QUESTION_CLAUSE.match(_OPENER.sub("", clause)):
+            return kept
+        kept.append(clause)
+    return []
+
+
+def strip_opener(clause: str) -> str:
+    """The clause without greetings, fillers and conjunctions."""
+    return _OPENER.sub("", _CONJUNCTION.sub("", clause)).strip()

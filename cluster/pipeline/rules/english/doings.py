@@ -1,0 +1,235 @@
+"""Habits, goals, plans and events: rules for English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.english.values import (
+    CONTEXT_BOUND,
+    I_AM,
+    RESTRICTIVE,
+    Context,
+    inflect,
+    proper,
+    third_person,
+    value_of,
+)
+from cluster.pipeline.rules.lexicon import words
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules(re.IGNORECASE)
+
+_EVERY = (
+    r"(?:every|each) (?:single )?(?:day|morning|evening|night|week|weekend|month|year|summer|winter|"
+    r"spring|fall|autumn|monday|tuesday|wednesday|thursday|friday|saturday|sunday|other day)s?|(?:once|"
+    r"twice|three times|four times|five times|several times) (?:a|per) (?:day|week|month|year)|on "
+    r"(?:weekends|weekdays|mondays|tuesdays|wednesdays|thursdays|fridays|saturdays|sundays)|daily"
+)
+_HABIT = re.compile(rf"^(?P<body>.{{2,60}}?) (?P<every>{_EVERY})\b(?P<after>.*)$", re.I)
+_HABIT_VERBS = words("""go run jog swim walk hike cycle bike meditate read write cook bake practice exercise train volunteer work
+    study play watch drink eat do take visit call attend wake get paint draw sing dance garden journal travel
+    commute climb surf ski fish camp teach coach stretch pray sleep skip fast clean shop meet""")
+
+
+@RULES.rule(
+    r"i (?:(?:usually|always|often|also|normally|typically|still|generally) )*(?P<verb>[a-z]+) (?P<rest>.+)$"
+)
+def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if match["verb"].lower() not in _HABIT_VERBS or context.dated:
+        return
+    found = _HABIT.match(f"{match['verb']} {match['rest']}")
+    if (
+        found is None
+        or CONTEXT_BOUND.search(found["body"])
+        or RESTRICTIVE.search(found["body"])
+        or len(found["body"].split()) > 9
+    ):
+        return
+    verb, _, rest = third_person(found["body"]).partition(" ")
+    phrase = f"{inflect(verb.lower())} {rest}".strip()
+    yield Claim("habit", f"{phrase} {found['every'].lower()}", confidence=0.85)
+
+
+@RULES.rule(
+    (
+        r"my (?:(?:main|biggest|ultimate|current|long-term|next|life|lifelong|career|short-term|big|new "
+        r"year's) )*(?P<x>goal|dream|ambition)(?: for [\w ]{3,20})?(?:'s| is| has always been) (?:to "
+        r")?(?P<rest>.+)$"
+    ),
+    (
+        r"i(?:'ve| have)? (?:(?:really|always|still|also|eventually|someday|one day|just) )*(?:want|"
+        r"wanted|hope|aim|dream of|dreamed of|aspire)(?: to)? (?P<x>become|becoming|learn|learning|be|"
+        r"being) (?P<rest>.+)$"
+    ),
+    (
+        rf"{I_AM} (?:(?:currently|also|now) )*(?P<x>training for|saving (?:up )?for|preparing for|"
+        rf"studying for) (?P<rest>.+)$"
+    ),
+)
+def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    kind = match["x"].lower()
+    rest = match["rest"]
+    if re.match(
+        (
+            r"(?:there|here|more|able|a part|part|with|in|on|myself|better|happy|sure|good|honest|clear|"
+            r"careful|about|like|from|the best|as|known|prepared|ready)\b"
+        ),
+        rest,
+        re.I,
+    ):
+        return
+    value = value_of(
+        re.sub(r"\s+(?:someday|one day|eventually|in the future)\b.*$", "", rest, flags=re.I),
+        words=10,
+        the=True,
+    )
+    if value is None:
+        return
+    if kind in {"goal", "dream", "ambition"}:
+        if (
+            re.match(r"(?:\w+ing|an?|the|not|come|still|so|my)\b", value, re.I)
+            and not value.lower().endswith("ing")
+            and not re.match(r"\w+ing ", value)
+        ):
+            return
+        infinitive = re.search(
+            r"(?:is|'s|been) to ", match[0][: match.start("rest") - match.start() + 1], re.I
+        )
+        yield Claim("goal" if infinitive else "goal_is", value, confidence=0.85)
+    elif kind.split()[0] in {"training", "saving", "preparing", "studying"}:
+        yield (
+            Claim("event", f"is {kind} {value}", confidence=0.85)
+            if False
+            else Claim("habit", f"is {kind} {value}", confidence=0.85)
+        )
+    else:
+        verb = {"becoming": "become", "learning": "learn", "being": "be"}.get(kind, kind)
+        if verb == "be" and not re.match(r"an? ", value):
+            return
+        yield Claim("goal", f"{verb} {value}", confidence=0.85)
+
+
+@RULES.rule(
+    (
+        rf"(?:{I_AM}|we're|we are) (?:(?:also|currently|now|really|just|actually|still) "
+        rf")*(?P<x>planning(?: on)?|going|about|scheduled|hoping|thinking of)(?P<to> to)? (?P<rest>.+)$"
+    ),
+    (
+        r"i (?:(?:also|currently|now|really|just|actually) )*(?P<x>plan|intend|will|gonna)(?P<to> to)? "
+        r"(?P<rest>.+)$"
+    ),
+    r"(?:i'll|im gonna|i'm gonna)(?P<x>)(?P<to>) (?P<rest>.+)$",
+    (
+        rf"{I_AM} (?P<x>flying|traveling|travelling|moving|leaving|starting|getting|visiting|attending|"
+        rf"meeting|having|hosting|running|taking|celebrating|graduating|seeing)(?P<to>) (?P<rest>.+)$"
+    ),
+    (
+        r"i(?:'ve got| have) (?P<x>an? (?:[\w-]+ ){0,2}(?:appointment|meeting|interview|exam|flight|"
+        r"concert|wedding|competition|recital|performance|surgery|trip|race|tournament|presentation|test|"
+        r"date))(?P<to>)\b(?P<rest>.*)$"
+    ),
+)
+def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    kind = match["x"].lower()
+    rest = match["rest"].strip()
+    explicit = kind.startswith(("plan", "intend"))
+    if not explicit and not (context.dated and context.future):
+        return
+    if kind in {"hoping", "thinking of", "about"}:
+        return
+    if (
+        kind.startswith("planning")
+        and not match["to"]
+        and not re.match(r"on |an? ", rest)
+        and "on" not in kind
+    ):
+        return
+    value = _event_value(rest)
+    if value is None and kind.split()[0] not in {"a", "an"}:
+        return
+    if kind in {"planning", "plan", "intend"} and match["to"] and value:
+        yield Claim("plan", value, dated=True, confidence=0.85)
+    elif kind in {"planning on", "planning"} and value:
+        yield Claim(
+            "event",
+            f"is planning {'on ' if 'on' in kind.split() else ''}{value}",
+            dated=True,
+            confidence=0.85,
+        )
+    elif kind == "going" and value:
+        yield Claim(
+            "plan",
+            value if match["to"] and not proper(rest) else f"go {'to ' if match['to'] else ''}{value}",
+            dated=True,
+            confidence=0.85,
+        )
+    elif kind in {"will", "gonna", ""} and value:
+        if not re.match(
+            r"(?:be|let|keep|check|try|see|definitely|never|always|probably|make sure|have to)\b", value, re.I
+        ):
+            yield Claim("plan", value, dated=True, confidence=0.8)
+    elif kind.split()[0] in {"a", "an"}:
+        tail = _event_value(rest) if rest else ""
+        if tail is not None:
+            yield Claim("event", f"has {kind} {tail}".strip(), dated=True, confidence=0.85)
+    elif value:
+        yield Claim("event", f"is {kind} {value}", dated=True, confidence=0.85)
+
+
+def _event_value(rest: str) -> str | None:
+    """What is planned or was done, up to the first comma; None when it needs its context."""
+    end = re.search(
+        (
+            r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|but|so|and (?:it|it's|that|the|they|he|she|was|were|had|"
+            r"i|we)|which|where|though|since|to see if|as)\b"
+        ),
+        rest,
+        re.I,
+    )
+    value = re.sub(r"\s+", " ", rest[: end.start()] if end else rest).strip(" -'*")
+    value = re.sub(r"\s+(?:on|in|at|for|and|with|to|the|by|of|a)$", "", value, flags=re.I)
+    if not value or not 1 <= len(value.split()) <= 14 or _EVENT_CONTEXT.search(value):
+        return None
+    return third_person(value)
+
+
+_EVENT_CONTEXT = re.compile(
+    r"\b(?:it|it's|this|that|these|those|them|they|him|her|he|she|you|your|there|here|one|something|"
+    r"anything|stuff|things?|"
+    r"how|what|why|who|when|where|i|i'm|i've|such)\b",
+    re.I,
+)
+_PAST = words("""went visited bought got started finished joined attended met adopted celebrated graduated won lost ran hiked
+    played watched saw read tried made cooked baked painted took had signed volunteered traveled travelled flew
+    drove broke quit moved organized hosted participated received completed registered enrolled climbed camped
+    swam saw performed published launched opened sold wrote planted built fixed injured sprained hurt passed failed
+    interviewed presented gave ordered booked picked learned practiced helped donated discovered found became
+    created received earned ate drank biked cycled skied surfed shot recorded filmed auditioned auctioned retired
+    proposed married divorced applied accepted resigned joined upgraded renovated repaired discussed taught led
+    competed scored beat raised ran reached set sang danced drew photographed binge-watched rode sailed fished
+    toured explored stayed spent woke sent submitted hung threw ended decided did""")
+
+
+@RULES.rule(
+    r"(?:i|we)(?:'ve| have)? (?:(?:just|finally|recently|also|actually|even|both|all|already) "
+    r")*(?P<verb>[a-z-]+) (?P<rest>.+)$"
+)
+def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    verb = match["verb"].lower()
+    if verb not in _PAST or not context.dated or context.future:
+        return
+    rest = match["rest"]
+    if verb in {"had", "got", "did", "made", "took", "decided", "found"} and re.match(
+        (
+            r"(?:to|so|a (?:great|good|nice|fun|blast|lot|bad|tough|rough|hard|wonderful|really|bit|"
+            r"feeling|chance)|it|that|some (?:fun|news)|back|really|me|used|great|fun)\b"
+        ),
+        rest,
+        re.I,
+    ):
+        return
+    value = _event_value(rest)
+    if value and (len(value.split()) > 1 or proper(value)):
+        yield Claim("event", f"{verb} {value}", dated=True, confidence=0.85)

@@ -1,0 +1,110 @@
+"""Health and food: rules for English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.english.values import I_AM, Context, items_of
+from cluster.pipeline.rules.lexicon import EN_CONDITIONS
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules(re.IGNORECASE)
+
+
+@RULES.rule(
+    (
+        rf"{I_AM} (?:(?:also|severely|highly|very|really|mildly|slightly|deathly|super|quite|terribly|a "
+        rf"bit|a little|actually) )*allergic to (?P<rest>.+)$"
+    ),
+    (
+        r"i (?:(?:also|do) )?have (?:a|an|some) (?:(?:severe|bad|mild|serious|slight|terrible|strong|"
+        r"life-threatening) )*allerg(?:y|ies) to (?P<rest>.+)$"
+    ),
+    (
+        r"i (?:(?:also|do) )?have (?:a |an )?(?:(?:severe|bad|mild|serious|slight|terrible) "
+        r")*(?P<rest>[a-z]+(?: [a-z]+)?) allerg(?:y|ies)\b"
+    ),
+)
+def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    rest = re.sub(r"^(?:all|any|some|most|things like|both) ", "", match["rest"], flags=re.I)
+    rest = re.sub(r"\s+(?:are|is|make|makes)\b.*$", "", rest)
+    for value in items_of(rest):
+        if value.lower() not in {"food", "bad", "severe", "work", "many", "no", "some"}:
+            yield Claim("allergy", value, confidence=0.95)
+
+
+@RULES.rule(
+    (
+        r"i (?:(?:also|still|actually) )*(?:have|have got|suffer from|struggle with|deal with|live with|"
+        r"was diagnosed with|got diagnosed with|have been diagnosed with) (?:(?:mild|severe|chronic|bad|"
+        r"terrible|serious|some) )*(?P<rest>.+)$"
+    ),
+    r"i've (?:got|been diagnosed with|had) (?P<rest>.+)$",
+    (
+        rf"{I_AM} (?:(?:severely|also|actually|a bit) )*(?P<adj>diabetic|lactose[- ]intolerant|"
+        rf"gluten[- ]intolerant|color[- ]?blind|colour[- ]?blind|deaf|dyslexic|asthmatic|epileptic|anemic|"
+        rf"celiac|coeliac|nearsighted|hard of hearing)\b(?P<rest>)"
+    ),
+)
+def _condition(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    adjective = match.groupdict().get("adj")
+    if adjective:
+        names = {"diabetic": "diabetes", "asthmatic": "asthma", "dyslexic": "dyslexia", "epileptic": "epilepsy",
+                 "anemic": "anemia", "celiac": "celiac disease", "coeliac": "celiac disease", "deaf": "deafness",
+                 "nearsighted": "nearsightedness", "hard of hearing": "hearing loss"}  # fmt: skip
+        lowered = adjective.lower().replace("-", " ")
+        value = names.get(lowered) or (
+            "color blindness" if "blind" in lowered else f"{lowered.split()[0]} intolerance"
+        )
+        yield Claim("condition", value, confidence=0.95)
+        return
+    for value in items_of(match["rest"]):
+        if value.lower() in EN_CONDITIONS or f"{value.lower()}" in EN_CONDITIONS:
+            yield Claim("condition", value, confidence=0.9)
+
+
+@RULES.rule(
+    (
+        rf"{I_AM} (?:(?:a|an|also|strictly|strict|now|mostly|currently|actually) )*(?P<v>vegetarian|vegan|"
+        rf"pescatarian)\b(?!['-])"
+    ),
+    (
+        r"i(?:'ve| have)? (?:recently |just )*(?:became|become|went|gone|turned) (?P<v>vegetarian|vegan|"
+        r"pescatarian)\b"
+    ),
+)
+def _diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("diet", match["v"].lower(), confidence=0.95)
+
+
+@RULES.rule(
+    (
+        r"i (?:(?:also|really|just|personally|never) )*(?:don't|do not|dont|can't|cannot|never) (?:ever "
+        r")?(?P<verb>eat|drink) (?P<rest>.+)$"
+    ),
+    r"i (?:no longer|stopped|quit|gave up) (?P<verb>eat|drink|eating|drinking|smoking|smoke) ?(?P<rest>.*)$",
+)
+def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    verb = match["verb"].lower()
+    rest = re.sub(r"\s+(?:any ?more|at all|anymore)\b.*$", "", match["rest"], flags=re.I)
+    if verb in {"smoking", "smoke"}:
+        yield Claim("quit", "smokes")
+        return
+    if (
+        re.match(
+            (
+                r"(?:much|a lot|enough|well|out|too|for|before|after|at|late|alone|properly|anything|"
+                r"breakfast|lunch|dinner)\b"
+            ),
+            rest,
+            re.I,
+        )
+        or not rest
+        or context.dated
+    ):
+        return
+    if verb.startswith("eat"):
+        for value in items_of(re.sub(r"^(?:any|much) ", "", rest)):
+            yield Claim("avoids", value)

@@ -1,0 +1,198 @@
+"""What the speaker likes and does not: rules for English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.english.values import (
+    ADVERBS,
+    CONTEXT_BOUND,
+    I_AM,
+    Context,
+    liking,
+    tidied,
+    value_of,
+)
+from cluster.pipeline.rules.lexicon import words
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules(re.IGNORECASE)
+
+
+@RULES.rule(
+    (
+        r"my (?:all[- ]time |absolute |personal )?(?:favou?rite|fave?|fav) "
+        r"(?P<x>[a-z][a-z -]{1,30}?)(?:s)?(?:'s| is| are| was always| has always been|:) (?P<rest>.+)$"
+    ),
+    (
+        r"my (?:all[- ]time |absolute |personal )?(?:favou?rite|fave?|fav) (?P<x>[a-z][a-z -]{1,30}?)(?: "
+        r"to [a-z]+)(?: is| are) (?P<rest>.+)$"
+    ),
+)
+def _favourite(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    about = match["x"].lower().strip()
+    if CONTEXT_BOUND.search(about) or re.search(
+        r"\b(?:of|from|in|about|so|memory|moment|piece|for)\b", about
+    ):
+        return
+    rest = re.sub(
+        r"^(?:definitely|probably|actually|still|always|called|by far) ", "", match["rest"], flags=re.I
+    )
+    if re.match(r"(?:when|how|that|not|the (?:part|one)|to |by |from )", rest, re.I):
+        return
+    value = value_of(rest, the=True)
+    if value and not value.lower().startswith(("a ", "an ", "so ", "just ", "about ")):
+        yield Claim("favourite", tidied(value), about=about)
+
+
+@RULES.rule(
+    r"(?P<v>[A-Z\ue000-\ue7ff][\w' \ue000-\ue7ff-]{0,40}?)(?:'s| is| are) my (?:all[- ]time |absolute "
+    r")?(?:favou?rite|fave) (?P<x>[a-z][a-z -]{1,25}?)\W*(?:$|,)"
+)
+def _is_favourite(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if (
+        not CONTEXT_BOUND.search(match["v"])
+        and not CONTEXT_BOUND.search(match["x"])
+        and not re.search(r"\b(?:of|from|in|about|memory|moment|to)\b", match["x"])
+    ):
+        yield Claim("favourite", match["v"], about=match["x"].lower())
+
+
+@RULES.rule(
+    rf"i {ADVERBS}(?:like|love|enjoy|adore|prefer)(?: doing)? (?P<rest>.+)$",
+    (
+        r"i(?:'ve| have) (?:always|long) (?:liked|loved|enjoyed|adored|been (?:fond of|into|interested in|"
+        r"passionate about|a (?:big |huge )?fan of)) (?P<rest>.+)$"
+    ),
+    (
+        rf"{I_AM} {ADVERBS}(?:(?:so|very|quite|pretty|super|big|deeply|extremely|kind of|really) "
+        rf")*(?:interested in|passionate about|fond of|into|keen on|crazy about|obsessed with|addicted "
+        rf"to) (?P<rest>.+)$"
+    ),
+    (
+        rf"{I_AM} {ADVERBS}(?:such )?a (?:(?:big|huge|massive|great|die-hard|lifelong|real|total|"
+        rf"long-time) )*(?:fan of|lover of) (?P<rest>.+)$"
+    ),
+    (
+        r"(?:one of )?my (?:(?:main|favou?rite|biggest|other) )*(?:hobby|hobbies|interests?|passions?|"
+        r"pastimes?)(?:'s| is| are| includes?)(?: also)? (?P<rest>.+)$"
+    ),
+)
+def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    rest = match["rest"]
+    if "prefer" in match[0][:25].lower():
+        rest = (
+            re.sub(r"\s+(?:to|over|rather than|than|instead of)\s.*$", "", rest)
+            if not rest.startswith("to ")
+            else rest
+        )
+    rest = re.sub(
+        r"\s+(?:the most|most of all|best|in my (?:free|spare) time|on weekends|in general|as a hobby)\b.*$",
+        "",
+        rest,
+        flags=re.I,
+    )
+    if context.dated and not re.match(r"\w+ing\b", rest):
+        return
+    for value in liking(rest):
+        yield Claim("like", value)
+
+
+@RULES.rule(
+    (
+        r"i (?:(?:really|also|just|still|honestly|absolutely) )*(?:hate|dislike|detest|despise|loathe) "
+        r"(?P<rest>.+)$"
+    ),
+    (
+        r"i (?:really |just |honestly |still |also )*(?:don't|do not|dont) (?:(?:really|particularly|"
+        r"actually) )*(?:like|enjoy|love|care for) (?P<rest>.+)$"
+    ),
+    r"i (?:really |just )*(?:can't|cannot|can not) stand (?P<rest>.+)$",
+    (
+        rf"{I_AM} (?:really )?not (?:(?:really|much of|that|such|at all) )*(?:a (?:big |huge )?fan of|"
+        rf"into|fond of|keen on|interested in) (?P<rest>.+)$"
+    ),
+)
+def _dislike(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    rest = match["rest"]
+    ended = re.search(r"\s+any ?more\b.*$", rest, re.I)
+    if ended:
+        for value in liking(rest[: ended.start()]):
+            yield Claim("like", value, negates=True)
+        return
+    rest = re.sub(r"\s+(?:at all|one bit|that much|very much|either)\b.*$", "", rest, flags=re.I)
+    if re.match(r"to (?:say|admit|ask|see|hear|think|bother|be|break|leave|tell|brag|do)\b", rest, re.I):
+        return
+    for value in liking(rest):
+        yield Claim("dislike", value)
+
+
+@RULES.rule(
+    (
+        r"i (?:no longer|don't really|stopped) (?:like|love|enjoy|liking|enjoying) (?P<rest>.+?)(?: any "
+        r"?more)?\W*$"
+    ),
+    r"i used to (?:like|love|enjoy) (?P<rest>.+)$",
+)
+def _not_like(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for value in liking(match["rest"]):
+        yield Claim("like", value, negates=True)
+
+
+_GAMES = words(
+    "tennis badminton basketball football soccer volleyball baseball golf hockey rugby cricket chess "
+    "piano guitar violin drums cello flute saxophone trumpet ukulele bass squash poker softball "
+    "pickleball ping-pong harp clarinet lacrosse billiards bridge go"
+)
+
+
+@RULES.rule(
+    (
+        r"i (?:(?:also|still|usually|often|mostly|now) )*play (?:the |a )?(?P<v>[a-z-]+(?: and (?:the "
+        r")?[a-z-]+)?)(?P<rest>.*)$"
+    ),
+    r"i(?:'ve| have) been playing (?:the )?(?P<v>[a-z-]+)(?P<rest>.*)$",
+)
+def _plays(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for value in re.split(r" and (?:the )?", match["v"].lower()):
+        if value in _GAMES:
+            yield Claim("plays", value)
+
+
+@RULES.rule(
+    r"i (?:no longer play|used to play|don't play) (?:the )?(?P<v>[a-z-]+)(?P<more> any ?more)?\W*$",
+)
+def _not_plays(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if match["v"].lower() in _GAMES and ("don't" not in match[0].lower() or match["more"]):
+        yield Claim("plays", match["v"].lower(), negates=True)
+
+
+@RULES.rule(
+    (
+        rf"(?:{I_AM}|i've been) (?:(?:also|currently|now|still|just|recently|trying) )*(?:learning|"
+        rf"teaching myself)(?: how)?(?: to (?:speak|play|use|do))? (?P<rest>.+)$"
+    ),
+    (
+        r"i(?:'ve| have)? (?:(?:just|recently) )*(?:started|began) learning(?: how)?(?: to (?:speak|"
+        r"play))? (?P<rest>.+)$"
+    ),
+)
+def _learning(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    rest = match["rest"]
+    if re.match(
+        (
+            r"(?:a lot|so much|more|new|that|from|about|as|every|all|the ropes|lots|to (?:be|love|accept|"
+            r"trust|let|live|deal|cope|say|take|appreciate|embrace|balance)|by|on)\b"
+        ),
+        rest,
+        re.I,
+    ):
+        return
+    to = " to " in match[0][: match.start("rest") - match.start()] and not re.search(
+        r"to (?:speak|play|use|do)\s*$", match[0][: match.start("rest") - match.start()]
+    )
+    value = value_of(re.sub(r"\s+(?:with|from|for|in|on|by|at)\s.*$", "", rest), words=4)
+    if value and not to:
+        yield Claim("learning", value)

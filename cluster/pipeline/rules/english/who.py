@@ -1,0 +1,186 @@
+"""Who the speaker is, and where: rules for English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cluster.pipeline.rules.english.values import (
+    AGE,
+    ANY_NAME,
+    END,
+    I_AM,
+    LOWER_PLACE,
+    NAME,
+    PLACE,
+    YEARS_OLD,
+    Context,
+    person_of,
+    place_of,
+    proper,
+)
+from cluster.pipeline.rules.english.work import occupation_of
+from cluster.pipeline.rules.lexicon import EN_NATIONALITIES, EN_NOT_NAMES
+from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.slots import Claim
+
+RULES: Rules[Context] = Rules(re.IGNORECASE)
+
+
+@RULES.rule(
+    rf"my (?:full |real |first |own )?name(?:'s| is| would be)(?: actually| now)? {ANY_NAME}(?P<rest>.*)$"
+)
+def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = person_of(match["v"])
+    if value and value.split()[0].lower() not in {
+        "not",
+        "a",
+        "the",
+        "on",
+        "in",
+        "so",
+        "very",
+        "what",
+        "also",
+        "pretty",
+        "hard",
+    }:
+        yield Claim("name", value, confidence=0.97)
+
+
+@RULES.rule(
+    (
+        rf"(?:please |just |but |you can |everyone |everybody |people |friends |my friends )*(?:all |"
+        rf"usually |just )*calls? me {NAME}\W*(?:please|instead|for short)?\W*$"
+    ),
+    rf"(?:i go by|my nickname(?:'s| is)) {NAME}\W*$",
+    case=False,
+)
+def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = person_of(match["v"])
+    if value and proper(value):
+        yield Claim("nickname", value, confidence=0.9)
+
+
+@RULES.rule(
+    (
+        rf"(?:I'm|I am|Im|This is|this is|i'm|i am) {NAME}(?P<rest>[,.! ]*(?:by the way|here|nice to meet "
+        rf"you|and (?:I|i)\b.*)?)$"
+    ),
+    case=True,
+)
+def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = person_of(match["v"])
+    if value and proper(value) and not any(word.lower() in EN_NOT_NAMES for word in value.split()):
+        yield Claim("name", value, confidence=0.85)
+    elif value and value.lower() in EN_NATIONALITIES:
+        yield Claim("nationality", value)
+
+
+@RULES.rule(
+    (
+        rf"{I_AM} (?:now |currently |only |already |just )?{AGE}(?: {YEARS_OLD}| years of age|"
+        rf"{YEARS_OLD})(?! (?:boy|girl|dog))\b(?P<rest>.*)$"
+    ),
+    rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| and\b)",
+    rf"(?:i (?:just )?turned|i've (?:just )?turned) {AGE}\b(?! (?:degrees|pages|miles))(?P<rest>)",
+    rf"my age(?:'s| is) {AGE}\b(?P<rest>)",
+)
+def _age(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if 3 <= int(match["age"]) <= 120:
+        yield Claim("age", match["age"], confidence=0.95)
+
+
+@RULES.rule(
+    rf"{I_AM} (?:just )?an? {AGE}(?:-| )years?(?:-| )old (?P<rest>.+)$",
+)
+def _aged_noun(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if 3 <= int(match["age"]) <= 120:
+        yield Claim("age", match["age"], confidence=0.95)
+    yield from gender_of(match["rest"])
+    yield from occupation_of(match["rest"], context)
+
+
+@RULES.rule(
+    rf"{I_AM} an? (?P<rest>(?:(?:cis|trans|transgender|young|straight|single|married|black|white|"
+    rf"middle-aged) )*(?:man|woman|guy|girl|boy|female|male|lady))\b\W*(?:$|from|in|who|with|and|"
+    rf"living)"
+)
+def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield from gender_of(match["rest"])
+
+
+def gender_of(text: str) -> Iterator[Claim]:
+    found = re.match(r"(?:[\w-]+ ){0,3}?(man|woman|guy|girl|boy|female|male|lady)\b", text, re.I)
+    if found:
+        word = found[1].lower()
+        yield Claim("gender", "male" if word in {"man", "guy", "boy", "male"} else "female")
+
+
+@RULES.rule(
+    rf"{I_AM} (?:originally |actually )*from {PLACE}{END}",
+    rf"i (?:come|came|hail) from {PLACE}{END}",
+    rf"(?:i (?:grew up|was raised|was born and raised) in|my home ?town(?:'s| is)) {PLACE}{END}",
+    rf"i was born in {PLACE}{END}",
+    case=False,
+)
+def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = place_of(match["v"])
+    if value:
+        yield Claim("hometown", value)
+
+
+@RULES.rule(
+    (
+        rf"{I_AM} (?:originally |half[- ])?(?P<v>{'|'.join(sorted(EN_NATIONALITIES))})(?: "
+        rf"citizen)?\W*(?:$|and i\b|but i\b|living)"
+    ),
+    r"my nationality(?:'s| is) (?P<v>[A-Za-z]+)",
+)
+def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if "half" not in match[0].lower():
+        yield Claim("nationality", match["v"].capitalize())
+
+
+@RULES.rule(
+    (
+        rf"i (?:(?:currently|now|still|actually|just) )*(?:live|reside|stay)(?: alone| together)?(?: "
+        rf"(?:right|over) here| out| up| down)? in {PLACE}{END}"
+    ),
+    (
+        rf"(?:{I_AM}|i've been) (?:(?:currently|now|actually|still) )*(?:living|based|residing|settled) "
+        rf"in {PLACE}{END}"
+    ),
+    (
+        rf"i(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*(?:moved|relocated)(?: back| "
+        rf"over| out| down| up| here)*(?: from [A-Z][\w ,.'-]{{1,40}}?)? to {PLACE}{END}"
+    ),
+    rf"i(?:'ve| have) lived in {PLACE}{END}",
+    rf"(?:my home is|my home's) in {PLACE}{END}",
+    rf"(?:my (?:house|apartment|place|home) is) in {PLACE}{END}",
+    rf"i (?:(?:currently|now|still) )*live in {LOWER_PLACE}\W*(?:$|now|and i\b|with my)",
+    (
+        rf"i(?:'ve| have)? (?:(?:just|recently) )*moved(?: from [a-z ]{{2,30}}?)? to {LOWER_PLACE}\W*(?:$|"
+        rf"and i\b)"
+    ),
+)
+def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    value = place_of(match["v"])
+    moved = "moved" in match[0].lower() or "relocated" in match[0].lower()
+    if value and not (context.future and moved):
+        yield Claim("residence", value, confidence=0.95, dated=moved)
+
+
+@RULES.rule(
+    rf"i used to live in {PLACE}{END}",
+    rf"i (?:don't|do not|no longer) live in {PLACE}(?: any ?more)?\W*$",
+)
+def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = place_of(match["v"])
+    ended = (
+        "used to" in match[0].lower()
+        or "no longer" in match[0].lower()
+        or "any" in match[0][match.end("v") - match.start() :].lower()
+    )
+    if value and ended:
+        yield Claim("residence", re.sub(r" any ?more$", "", value, flags=re.I), negates=True)
