@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import importlib
 import importlib.metadata
 import os
 import platform
 import shutil
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -37,6 +38,7 @@ RAY_BYTES = 500 << 20
 """What an idle local Ray takes."""
 ACTOR_BYTES = 400 << 20
 """A shard actor with its embedding model, before it holds any subject."""
+SERVER_TIMEOUT = 5.0
 LOCK_FILE = Path(__file__).parent.parent / "requirements.lock"
 
 _ABOUT_SPORT = "我每个周末都和朋友打羽毛球。"
@@ -87,7 +89,9 @@ def _packages() -> Iterator[Finding]:
         if not module.startswith("_")
     }
     problems = 0
-    requirements = [Requirement(text) for text in importlib.metadata.requires("memgrid") or ()]
+    texts = importlib.metadata.requires("memgrid") or ()
+    every = [Requirement(text) for text in texts]
+    requirements = [each for each in every if each.marker is None or each.marker.evaluate({"extra": ""})]
     for requirement in requirements:
         name = canonicalize_name(requirement.name)
         try:
@@ -124,8 +128,12 @@ def _locked_versions() -> dict[str, str]:
     if not LOCK_FILE.is_file():
         return {}
     lines = LOCK_FILE.read_text(encoding="utf-8").splitlines()
-    pins = (line.split(";")[0].strip(" \\").partition("==") for line in lines if line[:1].isalnum())
-    return {canonicalize_name(name.partition("[")[0]): version for name, _, version in pins}
+    pins = (Requirement(line.rstrip(" \\")) for line in lines if line[:1].isalnum())
+    return {
+        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate()
+    }
 
 
 def _clock() -> Finding:
@@ -256,11 +264,11 @@ async def _embedding(settings: Settings) -> Finding:
     from cluster.composition import build_embedder
 
     remedy = "choose a bundled MEMGRID_EMBEDDING_MODEL, or see that MEMGRID_EMBEDDING_BASE_URL answers"
+    started = time.perf_counter()
     try:
         embedder = build_embedder(settings)
     except (MemgridError, ImportError) as error:
         return Finding("embedding", "failed", str(error), remedy)
-    started = time.perf_counter()
     try:
         passages = await embedder.embed([_ABOUT_SPORT, _ABOUT_TEA], "passage")
         questions = await embedder.embed([text for text, _ in _QUESTIONS], "query")
@@ -301,12 +309,19 @@ async def _llm(settings: Settings) -> Finding:
 async def _port(settings: Settings) -> AsyncIterator[Finding]:
     """Free, or ours; and if ours, how it is."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "localhost") else settings.host  # noqa: S104
-    if await _is_free(host, settings.port):
+    refusal = _bind(host, settings.port)
+    if refusal is None:
         yield Finding("port", "ok", f"{settings.port} is free")
+        return
+    if refusal.errno != errno.EADDRINUSE:
+        found = f"{host}:{settings.port}: {refusal.strerror}"
+        yield Finding("port", "failed", found, "choose another MEMGRID_HOST or MEMGRID_PORT")
         return
     shown = f"[{host}]" if ":" in host else host
     try:
-        async with AsyncMemgrid(f"http://{shown}:{settings.port}", timeout=5.0, max_retries=0) as client:
+        async with AsyncMemgrid(
+            f"http://{shown}:{settings.port}", timeout=SERVER_TIMEOUT, max_retries=0
+        ) as client:
             state = await client.health()
     except MemgridError as error:
         yield Finding(
@@ -316,17 +331,22 @@ async def _port(settings: Settings) -> AsyncIterator[Finding]:
             "stop what listens there, or choose another MEMGRID_PORT",
         )
         return
-    yield Finding("server", "ok" if state.overall == "healthy" else "warning", f"runs, {state.overall}")
+    states: dict[str, State] = {"healthy": "ok", "degraded": "warning", "unhealthy": "failed"}
+    yield Finding("server", states[state.overall], f"runs, {state.overall}")
     for name, component in state.components.items():
         if component.status != "healthy":
             found = f"{component.status}: {component.error or ''}"
-            yield Finding(f"server {name}", "failed", found, "see the server's log")
+            yield Finding(f"server {name}", states[component.status], found, "see the server's log")
 
 
-async def _is_free(host: str, port: int) -> bool:
+def _bind(host: str, port: int) -> OSError | None:
+    """Why one cannot listen there; None when one can."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2.0)
-    except (OSError, TimeoutError):
-        return True
-    writer.close()
-    return False
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As a server does: connections that linger after one that has ended are no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
