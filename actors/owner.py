@@ -16,6 +16,7 @@ from actors.commits import Commits
 from actors.daily_stats import DailyStats
 from actors.extraction import ExtractionLoop
 from actors.reads import Reads
+from actors.reindex import reindex
 from actors.resident import Resident, Residents
 from actors.sweep import Sweep
 from actors.vectors import VectorQueue
@@ -66,6 +67,8 @@ class ShardOwner:
         self.index = index
         self.embedder = embedder
         self._clock = clock
+        self.background: asyncio.Task[int] | None = None
+        """Filling a search index that began empty."""
         self._inflight = 0
         self._draining = False
         self.waiters = Waiters()
@@ -153,16 +156,19 @@ class ShardOwner:
                 field="embedding_model",
                 remedy=f"set embedding_model to {info.embedding_model}, or start with a new data_dir",
             )
+        index = await open_index(settings)
         owner = cls(
             settings,
             shards=shards,
             name=name,
             store=store,
-            index=await open_index(settings),
+            index=index,
             embedder=embedder,
             extractor=build_extractor(settings),
         )
         owner.start()
+        if index.rebuilt:
+            owner.background = asyncio.create_task(reindex(store, index, shards=shards, model=embedder.model))
         return owner
 
     def start(self) -> None:
@@ -174,6 +180,9 @@ class ShardOwner:
     async def close(self) -> None:
         """Drain: refuse what is new, finish what is in flight, close the stores."""
         self._draining = True
+        if self.background is not None:
+            self.background.cancel()
+            await asyncio.gather(self.background, return_exceptions=True)
         await self.sweep.close()
         await self.loop.drain()
         await self.vectors.close()

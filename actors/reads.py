@@ -181,7 +181,11 @@ class Reads:
             )
             vector, _ = await self._vector(embedding)
             spec = self._spec(query, len(wanted) + 1)
-            narrowed = msgspec.structs.replace(spec, predicate=lambda unit: unit.id in wanted)
+
+            def is_wanted(unit: Memory | Message) -> bool:
+                return unit.id in wanted and (spec.predicate is None or spec.predicate(unit))
+
+            narrowed = msgspec.structs.replace(spec, predicate=is_wanted)
             ranked = resident.hot.search(narrowed, search_terms(query.query), vector, self._clock())
             return Hydrated(results=self._hits(resident, ranked, query.explain))
 

@@ -1,13 +1,13 @@
-"""The one place where settings become objects. Nothing else chooses an adapter."""
+"""The one place where settings become objects. Nothing else chooses an adapter.
+
+What talks to an endpoint is imported when it is asked for: the embedded default does without.
+"""
 
 from __future__ import annotations
 
 from cluster.embedding.batching import BatchingEmbedder
 from cluster.embedding.bundled import BUNDLED_MODELS, BundledEmbedder
-from cluster.embedding.openai import OpenAIEmbedder
 from cluster.embedding.port import Embedder
-from cluster.llm.openai import OpenAILlm
-from cluster.pipeline.llm import LlmExtractor
 from cluster.pipeline.port import Extractor
 from cluster.pipeline.rules.extractor import RuleExtractor
 from cluster.search_index.fts5 import Fts5Index
@@ -37,6 +37,8 @@ def build_embedder(settings: Settings) -> Embedder:
     key = settings.embedding_api_key
     inner: Embedder
     if settings.embedding_base_url is not None:
+        from cluster.embedding.openai import OpenAIEmbedder
+
         inner = OpenAIEmbedder(
             base_url=settings.embedding_base_url,
             api_key=key.get_secret_value() if key else None,
@@ -65,6 +67,9 @@ def build_extractor(settings: Settings) -> Extractor:
     """The LLM when an endpoint or a key is configured, else the rules."""
     if not settings.uses_llm:
         return RuleExtractor()
+    from cluster.llm.openai import OpenAILlm
+    from cluster.pipeline.llm import LlmExtractor
+
     key = settings.llm_api_key
     return LlmExtractor(
         OpenAILlm(

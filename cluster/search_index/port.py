@@ -62,6 +62,11 @@ class IndexHit(msgspec.Struct, frozen=True):
 class SearchIndex(Protocol):
     """Full text and vectors over everyone's memories and messages. May raise `Unavailable`."""
 
+    @property
+    def rebuilt(self) -> bool:
+        """Whether `open` found no index, or one that had to be made anew: it has to be filled again."""
+        ...
+
     async def open(self) -> None:
         """Connect and create what is missing; a damaged or outdated index is dropped and made anew."""
         ...
