@@ -50,6 +50,20 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     immediate: bool = False
 
 
+class BufferView(msgspec.Struct, frozen=True, kw_only=True):
+    """A buffer as it stands."""
+
+    tokens: int = 0
+    """Of the waiting messages: what is measured against `full_tokens`."""
+    ids: tuple[str, ...] = ()
+    """Waiting, oldest first."""
+    running: tuple[str, ...] = ()
+    """In a run that executes, backs off or is being parked."""
+    run_id: str | None = None
+    attempt: int = 0
+    policy: Policy = Policy()
+
+
 # --- events -----------------------------------------------------------------------------------
 
 
