@@ -50,7 +50,7 @@ class Server:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "memgrid.cli", "serve"],
+                [Path(sys.executable).with_name("memgrid"), "serve"],
                 env=environment,
                 cwd=self.folder,
                 stdout=log,
