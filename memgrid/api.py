@@ -571,7 +571,7 @@ class MemgridApi:
         return await self._ask("run", build(ById, id=extraction_run_id), None, RunOut)
 
     async def drive_run(self, extraction_run_id: str) -> ProcessResult:
-        """Extract the input of a parked run again. Raises NotFound; Conflict when it is not parked."""
+        """Extract the input of a parked run again; one that is done keeps its result. Raises NotFound."""
         return await self._ask("drive_run", build(ById, id=extraction_run_id), None, ProcessResult)
 
     # --- housekeeping -----------------------------------------------------------------------

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import memgrid
 from memgrid import cli
 from memgrid.cli import importing, output
 from memgrid.cli.conversations import PIECE_MESSAGES, Conversations, Whose
-from tests.unit.fake_memgrid import FakeMemgrid, error, memory, serving
+from tests.fake_memgrid import FakeMemgrid, error, memory, serving
 
 
 @pytest.fixture
@@ -440,6 +443,34 @@ def test_an_interrupted_import_goes_on_where_it_was(
     sent = sum(len(body["items"]) for _, _, body in fake.requests)
     assert sent == 1000 - (done - (done > 500))
     assert not progress.exists()
+
+
+def test_ctrl_c_keeps_what_is_done(fake: FakeMemgrid, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text(lines(*(talk(f"m{i}", user_id="a") for i in range(2000))), encoding="utf-8")
+    reached, released = threading.Event(), threading.Event()
+
+    def fail(method: str, path: str, body: Any) -> None:
+        if len(fake.requests) == 5:
+            reached.set()
+            released.wait(30)
+
+    fake.fail = fail
+    command = [sys.executable, "-c", "from memgrid.cli import main; main()", "import", str(file)]
+    root = str(Path(memgrid.__file__).parents[1])
+    env = {"MEMGRID_URL": fake.url, "PYTHONPATH": root, "PATH": os.environ["PATH"]}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
+        assert reached.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        released.set()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "goes on from here" in err
+    progress = json.loads((tmp_path / "chats.jsonl.memgrid-progress").read_text(encoding="utf-8"))
+    assert progress["line"] > 0
+    assert run(fake, "import", str(file)).exit_code == 0
+    assert fake.said("a") == [f"m{i}" for i in range(2000)]
 
 
 @pytest.mark.parametrize("change", ["file", "target", "garbage"])

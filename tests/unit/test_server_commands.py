@@ -17,7 +17,7 @@ from actors import commands, doctor
 from cluster.settings import Settings
 from memgrid.cli.output import MemgridGroup
 from memgrid.errors import InvalidInput, Unavailable
-from tests.unit.fake_memgrid import FakeMemgrid, serving
+from tests.fake_memgrid import FakeMemgrid, serving
 
 
 @pytest.fixture(autouse=True)
