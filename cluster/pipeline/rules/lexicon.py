@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 
-def words(text: str) -> frozenset[str]:
+def word_list(text: str) -> frozenset[str]:
     """The words of a list that is written as one text."""
     return frozenset(text.split())
 
 
-EN_OCCUPATIONS = words(
+EN_OCCUPATIONS = word_list(
     """
     accountant actor actress actuary administrator advisor analyst animator architect artist astronaut
     astronomer athlete attendant attorney auditor author babysitter baker banker barber barista
@@ -54,14 +54,14 @@ EN_FRIENDS = {
     "flatmate": "roommate", "colleague": "colleague", "coworker": "colleague", "co-worker": "colleague",
     "neighbor": "neighbor", "neighbour": "neighbor",
 }  # fmt: skip
-EN_PETS = words(
+EN_PETS = word_list(
     """
     dog cat puppy kitten hamster rabbit bunny parrot turtle tortoise goldfish fish guinea-pig bird snake
     lizard gecko horse pony ferret cockatiel budgie parakeet chicken duck goat pup kitty gerbil iguana
     retriever labrador corgi poodle shepherd bulldog beagle husky dachshund chihuahua pug terrier collie
     """
 )
-EN_LANGUAGES = words(
+EN_LANGUAGES = word_list(
     """
     english mandarin chinese cantonese spanish french german italian japanese korean portuguese russian
     arabic hindi bengali urdu turkish dutch swedish norwegian danish finnish polish czech greek hebrew
@@ -69,7 +69,7 @@ EN_LANGUAGES = words(
     telugu punjabi catalan welsh irish esperanto latin
     """
 )
-EN_NATIONALITIES = words(
+EN_NATIONALITIES = word_list(
     """
     american british english scottish welsh irish canadian australian chinese japanese korean indian
     german french italian spanish portuguese mexican brazilian argentinian argentine colombian chilean
@@ -79,7 +79,7 @@ EN_NATIONALITIES = words(
     norwegian danish finnish icelandic cuban jamaican
     """
 )
-EN_NOT_NAMES = words(
+EN_NOT_NAMES = word_list(
     """
     christian catholic muslim buddhist jewish hindu mormon atheist protestant orthodox republican
     democrat tired sorry fine good great okay ok happy sad busy back home here there ready done sure
@@ -90,7 +90,7 @@ EN_NOT_NAMES = words(
     virgo libra aries taurus gemini cancer scorpio sagittarius capricorn aquarius pisces
     """
 ) | EN_NATIONALITIES  # fmt: skip
-EN_CONDITIONS = words(
+EN_CONDITIONS = word_list(
     """
     diabetes asthma anxiety depression adhd add insomnia arthritis epilepsy hypertension anemia eczema
     psoriasis migraines migraine ibs gerd lupus fibromyalgia osteoporosis tinnitus vertigo celiac
@@ -103,7 +103,7 @@ EN_CONDITIONS = words(
     "celiac disease", "crohn's disease", "bipolar disorder", "an anxiety disorder", "chronic migraines",
     "hay fever", "heart disease", "kidney disease", "lactose intolerance", "gluten intolerance",
 }  # fmt: skip
-EN_INDUSTRIES = words(
+EN_INDUSTRIES = word_list(
     """
     finance marketing tech technology it hr sales advertising healthcare education construction
     real-estate banking insurance retail hospitality logistics manufacturing journalism publishing law
@@ -113,7 +113,7 @@ EN_INDUSTRIES = words(
 ) | {"real estate", "human resources", "software development", "customer service", "web development",
      "data science", "public relations", "mental health", "film production"}  # fmt: skip
 
-ZH_OCCUPATIONS = words(
+ZH_OCCUPATIONS = word_list(
     """
     程序员 软件工程师 工程师 老师 教师 医生 护士 律师 会计 设计师 产品经理 项目经理 经理 销售 记者 编辑
     作家 画家 厨师 司机 警察 军人 消防员 公务员 教授 讲师 研究员 科学家 翻译 导游 演员 歌手 音乐家
@@ -128,7 +128,7 @@ ZH_OCCUPATIONS = words(
     内科医生 儿科医生 全科医生 中医 公司职员 人力资源
     """
 )
-ZH_STUDENTS = words(
+ZH_STUDENTS = word_list(
     """
     学生 大学生 研究生 硕士生 博士生 高中生 初中生 中学生 小学生 留学生 本科生 在读博士
     """
@@ -146,31 +146,31 @@ ZH_RELATIONS = {
     "未婚夫": "未婚夫", "父母": "父母", "爸妈": "父母", "大女儿": "大女儿", "小女儿": "小女儿",
     "大儿子": "大儿子", "小儿子": "小儿子",
 }  # fmt: skip
-ZH_FRIENDS = words(
+ZH_FRIENDS = word_list(
     """
     好朋友 闺蜜 朋友 室友 同学 同事 老板 上司 导师 同桌 邻居 发小 兄弟
     """
 )
-ZH_PETS = words(
+ZH_PETS = word_list(
     """
     狗狗 猫咪 小狗 小猫 狗 猫 仓鼠 兔子 鹦鹉 乌龟 金鱼 鱼 鸟 金毛 柯基 哈士奇 泰迪 拉布拉多 边牧 柴犬
     布偶猫 橘猫 英短 美短 龙猫 蜥蜴 猫猫 宠物狗 宠物猫
     """
 )
-ZH_LANGUAGES = words(
+ZH_LANGUAGES = word_list(
     """
     英语 英文 日语 日文 韩语 法语 德语 西班牙语 俄语 意大利语 葡萄牙语 阿拉伯语 泰语 越南语 粤语 普通话
     中文 汉语 闽南语 客家话 上海话 四川话 广东话 拉丁语 荷兰语 印尼语 马来语 手语
     """
 )
-ZH_CONDITIONS = words(
+ZH_CONDITIONS = word_list(
     """
     糖尿病 高血压 低血压 高血脂 哮喘 鼻炎 过敏性鼻炎 胃病 胃炎 慢性胃炎 抑郁症 焦虑症 失眠 失眠症 偏头痛
     关节炎 心脏病 颈椎病 腰椎间盘突出 痛风 贫血 湿疹 癫痫 近视 色盲 乳糖不耐受 甲亢 甲减 脂肪肝 多动症
     自闭症 强迫症 肩周炎 癌症
     """
 )
-ZH_COUNTRIES = words(
+ZH_COUNTRIES = word_list(
     """
     中国 美国 英国 法国 德国 日本 韩国 意大利 西班牙 葡萄牙 加拿大 澳大利亚 新西兰 俄罗斯 印度 巴西
     墨西哥 泰国 越南 新加坡 马来西亚 印尼 印度尼西亚 菲律宾 荷兰 比利时 瑞士 瑞典 挪威 芬兰 丹麦 奥地利
@@ -178,7 +178,7 @@ ZH_COUNTRIES = words(
     尼日利亚 肯尼亚
     """
 )
-ZH_PLACES = words(
+ZH_PLACES = word_list(
     """
     北京 上海 天津 重庆 河北 山西 辽宁 吉林 黑龙江 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东
     海南 四川 贵州 云南 陕西 甘肃 青海 台湾 内蒙古 内蒙 广西 西藏 宁夏 新疆 香港 澳门 杭州 南京 苏州

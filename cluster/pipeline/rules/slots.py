@@ -90,7 +90,7 @@ SLOTS: dict[str, Slot] = {
     ),
     "dislike": Slot("interest", "dislike", INTERESTS, "{s} dislikes {v}", "{s}不喜欢{v}"),
     "favourite": Slot(
-        "interest", "favourite {x}", INTERESTS, "{s}'s favorite {x} is {v}", "{s}最喜欢的{x}是{v}", True
+        "interest", "favourite_{x}", INTERESTS, "{s}'s favorite {x} is {v}", "{s}最喜欢的{x}是{v}", True
     ),
     "plays": Slot(
         "interest", "activity", INTERESTS, "{s} plays {v}", "{s}会{v}", False,
@@ -112,6 +112,30 @@ SLOTS: dict[str, Slot] = {
     "plan": Slot("plan", "plan", OTHER, "{s} plans to {v}", "{s}打算{v}", kind="event"),
     "event": Slot("life_event", "event", OTHER, "{s} {v}", "{s}{v}", kind="event"),
 }  # fmt: skip
+
+
+_KEYS = {
+    "女儿": "daughter", "大女儿": "eldest_daughter", "小女儿": "youngest_daughter", "儿子": "son",
+    "大儿子": "eldest_son", "小儿子": "youngest_son", "孩子": "child", "妻子": "wife",
+    "丈夫": "husband", "爱人": "spouse", "妈妈": "mother", "爸爸": "father", "父母": "parents",
+    "哥哥": "elder_brother", "弟弟": "younger_brother", "姐姐": "elder_sister",
+    "妹妹": "younger_sister", "爷爷": "grandfather", "奶奶": "grandmother",
+    "外公": "maternal_grandfather", "外婆": "maternal_grandmother", "女朋友": "girlfriend",
+    "男朋友": "boyfriend", "未婚妻": "fiancée", "未婚夫": "fiancé", "孙子": "grandson",
+    "孙女": "granddaughter", "狗": "dog", "狗狗": "dog", "小狗": "dog", "猫": "cat", "猫咪": "cat",
+    "小猫": "cat", "兔子": "rabbit", "仓鼠": "hamster", "乌龟": "turtle", "鹦鹉": "parrot",
+    "鱼": "fish", "鸟": "bird", "puppy": "dog", "pup": "dog", "kitten": "cat", "kitty": "cat",
+    "bunny": "rabbit", "颜色": "color", "colour": "color", "食物": "food", "吃的食物": "food",
+    "电影": "movie", "film": "movie", "书": "book", "歌": "song", "歌手": "singer", "运动": "sport",
+    "季节": "season", "水果": "fruit", "动物": "animal", "城市": "city", "菜": "dish", "音乐": "music",
+    "演员": "actor", "作家": "author", "游戏": "game", "朋友": "friend", "好朋友": "best_friend",
+    "同事": "colleague", "室友": "roommate", "老板": "boss", "同学": "classmate", "邻居": "neighbor",
+}  # fmt: skip
+
+
+def key_of(about: str) -> str:
+    """What a subtopic is called whatever the language: "女儿" and "daughter" are one."""
+    return _KEYS.get(about, about.replace(" ", "_"))
 
 
 class Claim(NamedTuple):

@@ -11,9 +11,9 @@ HYPOTHETICAL = re.compile(
 )
 JOKE = re.compile(r"开玩笑|逗你|骗你的|说着玩|闹着玩|说笑|瞎说的|乱说的|胡说的|逗一?下")
 REPORTED = re.compile(
-    r"(?:他|她|它|你|您|别人|有人|人家|朋友|同事|老师|妈妈|爸爸|老婆|老公|妈|爸|大家|同学|"
-    r"[\u4e00-\u9fff]{1,6})(?:总|老|都|就|还|曾|经常|常|昨天|今天|跟我|对我|和我)*"
-    r"(?:说|问|告诉|写道|写着|以为|认为|觉得|猜|骂|夸|讲|声称|表示|称)|听说|据说|引用|写道|写着"
+    r"(?<![会能来小])(?:说(?![话法明唱])|写道|写着|以为|认为|声称|表示)|[他她你您]们?(?:总|都|就|还|"
+    r"常)*(?:觉得|告诉|问|猜|夸|讲)|"
+    r"(?:告诉|问)我|听说|据说|引用"
 )
 QUESTION_WORDS = re.compile(
     r"什么|怎么|怎样|如何|为何|为什么|谁|哪|吗|呢$|吧$|几[个岁时点]|多少|多大|多久|是否|是不是|有没有|"
@@ -69,15 +69,32 @@ def reported(clause: str) -> bool:
     return found is not None and not clause.startswith("我")
 
 
-def starts_with_speaker(clause: str) -> bool:
-    return clause.startswith(("我", "本人", "俺", "咱", "叫我", "大家", "朋友", "以后叫我", "请叫我"))
-
-
-_ELIDABLE = re.compile(
-    r"^(?:(?:也|还|今年|现在|目前|平时|最|很|非常|特别|比较|不太|不|并且|来自|住在?|喜欢|爱|热爱|讨厌|"
-    r"在|是一?[名位个]|毕业于|养了|养着|有[一两]|对|已婚|单身|今年|老家|家住|就职|任职|从事|叫|名叫|"
-    r"会说|从小)+)"
+_SPEAKER = re.compile(
+    r"(?:我|本人|俺|咱|(?:以后|请|大家|朋友们?|同事们?|同学们?|家人|都|一般|可以|你们?)*[叫喊]我|"
+    r"我?家里|老家)"
 )
+_SPEAKER_ALONE = re.compile(
+    r"(?:我|本人|俺)(?:是|在|刚|也|还|很|现|目|最|平|从|来|有|会|喜|爱|比|一直|已|不|就|住|叫|今|每|"
+    r"正|常|经|毕|搬|对|学|"
+    r"做|当|特|非|真|其实|既|热|讨|养|单身|$)"
+)
+_ELIDABLE = re.compile(
+    r"(?:也|还|今年|现在|目前|平时|最|很|非常|特别|比较|不太|不|并且|已经|一直|来自|住|喜欢|爱|热爱|"
+    r"讨厌|在|是一?[名位个]|"
+    r"毕业于|养了|养着|有[一两]|对|已婚|单身|老家|家住|就职|任职|从事|会|从小|职业|工作是|专业|爱好|"
+    r"兴趣|平常|"
+    r"[\d一二三四五六七八九十]{1,3}岁)"
+)
+
+
+def starts_with_speaker(clause: str) -> bool:
+    """Whether the clause begins with the speaker, or with what is theirs."""
+    return _SPEAKER.match(clause) is not None
+
+
+def has_speaker_as_subject(clause: str) -> bool:
+    """Whether a clause after this one may leave the speaker out: not so after "我朋友…"."""
+    return _SPEAKER_ALONE.match(clause) is not None
 
 
 def elidable(clause: str) -> bool:

@@ -86,9 +86,9 @@ def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if len(number) == 1 and number in "个位":
         number = f"一{number}"
     yield Claim("family", f"{number}{match['x']}", about=relation)
-    if named := re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", match["rest"]):
-        if value := person_of(named["v"]):
-            yield Claim("family_name", value, about=relation)
+    named = re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", match["rest"])
+    if named and (value := person_of(named["v"])):
+        yield Claim("family_name", value, about=relation)
 
 
 @RULES.rule(
@@ -114,9 +114,9 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if len(number) == 1:
         number = f"一{number}"
     yield Claim("pet", f"{number}{match['d']}{match['x']}", about=match["x"])
-    if named := re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", rest):
-        if value := _pet_called(named["v"]):
-            yield Claim("pet_name", value, about=match["x"])
+    named = re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", rest)
+    if named and (value := _pet_called(named["v"])):
+        yield Claim("pet_name", value, about=match["x"])
 
 
 @RULES.rule(

@@ -14,12 +14,13 @@ from cluster.pipeline.rules.lexicon import (
     ZH_PETS,
     ZH_PLACES,
     ZH_RELATIONS,
-    words,
+    word_list,
 )
 
 # Possessive, because some of these words are made of others: nothing is ever tried twice.
 ADVERBS = (
-    r"(?:也|还|真的|真|非常|特别|很|超级?|最近|一直都?|平时|平常|通常|其实|现在|目前|就是|都|比较|挺|蛮|从小就?|"
+    r"(?:也|还|真的|真|非常|特别|很|超级?|最近|一直都?|平时|平常|通常|其实|现在|目前|就是|都|比较|挺|"
+    r"蛮|从小就?|"
     r"尤其|主要(?!修)|经常|常常|就(?!读|职|业)|十分|更|今年|已经|刚刚?|才|正在?|始终|依然|仍然|确实|本来就?|"
     r"真心|打心底|一般|有点儿?|有些|个人|自己|本人|又|则|可是|相当|格外|无比|极其|向来)*+"
 )
@@ -42,7 +43,7 @@ _LONGEST_OCCUPATION = max(map(len, ZH_OCCUPATIONS))
 NUMBER = r"(?:\d{1,3}|[一二两三四五六七八九十百]{1,4})"
 ONE = r"(?:一名|一位|一个|一只|一条|一匹|个|名|位|一)?"
 PAST_STATE = re.compile(r"以前|曾经|之前|小时候|从前|过去|当年|当时|原来|那时|原本|曾|年轻时|上学时|大学时")
-_NOT_NAMES = words(
+_NOT_NAMES = word_list(
     "外卖 滴滴 快递 救命 服务员 保安 警察 代驾 顺风车 出租车 出租 名字 什么 啥 醒 起床 一声 一下 人 "
     "苦 停 好 绝 骂 喊 价 板 得 不 嚣"
 )
@@ -57,7 +58,7 @@ class Context(NamedTuple):
     """The date lies wholly before the day it was said."""
     future: bool
     today: bool
-    greeted: bool
+    introduces: bool
     """The message greets, introduces or corrects: there "我是王峰" is a name."""
 
 
@@ -90,6 +91,9 @@ def items_of(text: str, longest: int = 16) -> list[str]:
         END_PARTICLES.sub("", text),
     )
     listed = "、" in text
+    if listed and "的" in text.rsplit("、", 1)[1] and "的" not in text.rsplit("、", 1)[0]:
+        whole = value_of(text, longest)  # "晴朗、温暖的天气"
+        return [whole] if whole else []
     parts = [part for part in text.split("、") if part]
     pieces: list[str] = []
     for part in parts:

@@ -34,7 +34,6 @@ _COMMON_SURNAMES = frozenset(
 @RULES.rule(
     rf"(?:我|本人|俺)?(?:的)?(?:中文|真实|全|真|本|大)?(?:名字?|姓名)(?:就)?(?:叫做?|是叫?){NAME}$",
     rf"(?:我|本人|俺){ADVERBS}(?:名叫|名为|叫做|叫){NAME}$",
-    rf"(?:名叫|叫做?){NAME}$",
     rf"我的?名字不(?:是|叫)[^是叫]{{1,8}}(?:是|叫|而是){NAME}$",
 )
 def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -46,7 +45,11 @@ def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 @RULES.rule(r"我是(?P<v>[\u4e00-\u9fff]{2,3})$", r"我是(?P<v>[A-Z][a-z]+(?: [A-Z][a-z]+)?)$")
 def _i_am_name(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = match["v"]
-    if context.greeted and (value.isascii() or value[0] in _COMMON_SURNAMES) and occupation_of(value) is None:
+    if (
+        context.introduces
+        and (value.isascii() or value[0] in _COMMON_SURNAMES)
+        and occupation_of(value) is None
+    ):
         yield Claim("name", value, confidence=0.8)
 
 

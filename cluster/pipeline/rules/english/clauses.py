@@ -24,12 +24,6 @@ REPORTED = re.compile(
     r"according to|heard|quote|goes|like to say|assumes?|insists?)\b",
     re.I,
 )
-CORRECTION = re.compile(
-    r"^(?:(?:no|oh|sorry|actually|wait|correction|i meant?|oops|my mistake)[\s,!.]+)+(?:it's|it is|"
-    r"that's|i meant?)?\s*"
-    r"(?P<new>[^,.!?]{1,40}?),? (?:and )?not (?P<old>[^,.!?]{1,40})[.!]?$",
-    re.I,
-)
 _OPENER = re.compile(
     r"^(?:(?:well|oh|hi|hey|hello|hiya|yeah|yes|yep|yup|sure|ok|okay|so|and|but|also|plus|actually|"
     r"honestly|haha|hmm+|um|"

@@ -15,7 +15,7 @@ from cluster.pipeline.rules.english.values import (
     third_person,
     value_of,
 )
-from cluster.pipeline.rules.lexicon import words
+from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -28,9 +28,14 @@ _EVERY = (
     r"(?:weekends|weekdays|mondays|tuesdays|wednesdays|thursdays|fridays|saturdays|sundays)|daily"
 )
 _HABIT = re.compile(rf"^(?P<body>.{{2,60}}?) (?P<every>{_EVERY})\b(?P<after>.*)$", re.I)
-_HABIT_VERBS = words("""go run jog swim walk hike cycle bike meditate read write cook bake practice exercise train volunteer work
-    study play watch drink eat do take visit call attend wake get paint draw sing dance garden journal travel
-    commute climb surf ski fish camp teach coach stretch pray sleep skip fast clean shop meet""")
+_HABIT_VERBS = word_list(
+    """
+    go run jog swim walk hike cycle bike meditate read write cook bake practice exercise train volunteer
+    work study play watch drink eat do take visit call attend wake get paint draw sing dance garden
+    journal travel commute climb surf ski fish camp teach coach stretch pray sleep skip fast clean shop
+    meet
+    """
+)
 
 
 @RULES.rule(
@@ -189,7 +194,12 @@ def _event_value(rest: str) -> str | None:
         re.I,
     )
     value = re.sub(r"\s+", " ", rest[: end.start()] if end else rest).strip(" -'*")
-    value = re.sub(r"\s+(?:on|in|at|for|and|with|to|the|by|of|a)$", "", value, flags=re.I)
+    value = re.sub(
+        r"(?:\s+(?:on|in|at|for|and|with|to|the|by|of|a|together|later|next|recently|back))+$",
+        "",
+        value,
+        flags=re.I,
+    )
     if not value or not 1 <= len(value.split()) <= 14 or _EVENT_CONTEXT.search(value):
         return None
     return third_person(value)
@@ -198,18 +208,24 @@ def _event_value(rest: str) -> str | None:
 _EVENT_CONTEXT = re.compile(
     r"\b(?:it|it's|this|that|these|those|them|they|him|her|he|she|you|your|there|here|one|something|"
     r"anything|stuff|things?|"
-    r"how|what|why|who|when|where|i|i'm|i've|such)\b",
+    r"how|what|why|who|when|where|i|i'm|i've|such|after|before|while|until)\b|\b(?:few|more|several|"
+    r"some|it all)$",
     re.I,
 )
-_PAST = words("""went visited bought got started finished joined attended met adopted celebrated graduated won lost ran hiked
-    played watched saw read tried made cooked baked painted took had signed volunteered traveled travelled flew
-    drove broke quit moved organized hosted participated received completed registered enrolled climbed camped
-    swam saw performed published launched opened sold wrote planted built fixed injured sprained hurt passed failed
-    interviewed presented gave ordered booked picked learned practiced helped donated discovered found became
-    created received earned ate drank biked cycled skied surfed shot recorded filmed auditioned auctioned retired
-    proposed married divorced applied accepted resigned joined upgraded renovated repaired discussed taught led
-    competed scored beat raised ran reached set sang danced drew photographed binge-watched rode sailed fished
-    toured explored stayed spent woke sent submitted hung threw ended decided did""")
+_PAST = word_list(
+    """
+    went visited bought got started finished joined attended met adopted celebrated graduated won lost
+    ran hiked played watched saw read tried made cooked baked painted took had signed volunteered
+    traveled travelled flew drove broke quit moved organized hosted participated received completed
+    registered enrolled climbed camped swam saw performed published launched opened sold wrote planted
+    built fixed injured sprained hurt passed failed interviewed presented gave ordered booked picked
+    learned practiced helped donated discovered found became created received earned ate drank biked
+    cycled skied surfed shot recorded filmed auditioned auctioned retired proposed married divorced
+    applied accepted resigned joined upgraded renovated repaired discussed taught led competed scored
+    beat raised ran reached set sang danced drew photographed binge-watched rode sailed fished toured
+    explored stayed spent woke sent submitted hung threw ended decided did
+    """
+)
 
 
 @RULES.rule(

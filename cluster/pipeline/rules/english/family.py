@@ -79,7 +79,7 @@ def _relative_state(about: str, rest: str) -> Iterator[Claim]:
         return
     job = re.match(r"(?:is|works as) (?:also )?an? (.+)$", rest, re.I)
     if job:
-        for claim in occupation_of(job[1], Context(dated=False, future=False)):
+        for claim in occupation_of(job[1]):
             if claim.slot == "title":
                 yield Claim("family_job", claim.value, about=about)
         return
@@ -199,17 +199,9 @@ def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 )
 def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
-    if (
-        "getting" in match[0].lower()
-        or context.future
-        or re.match(
-            r"(?:in|with|by|from|handed|parent|mother|father|mom|dad|to (?:my|the) (?:job|work))\b",
-            rest,
-            re.I,
-        )
-    ):
-        if not re.match(r"(?:mother|father|mom|dad|parent)", rest, re.I):
-            return
+    elsewhere = re.match(r"(?:in|with|by|from|handed|to (?:my|the) (?:job|work))\b", rest, re.I)
+    if "getting" in match[0].lower() or context.future or elsewhere:
+        return
     yield Claim("marital", match["v"].lower(), dated="got" in match[0].lower())
     spouse = re.match(rf"to {NAME}{END}", rest)
     if spouse and match["v"].lower() == "married" and (name := person_of(spouse["v"])) and proper(name):

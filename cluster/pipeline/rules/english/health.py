@@ -12,6 +12,12 @@ from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
 
+_CONDITION_OF = {
+    "diabetic": "diabetes", "asthmatic": "asthma", "dyslexic": "dyslexia", "epileptic": "epilepsy",
+    "anemic": "anemia", "celiac": "celiac disease", "coeliac": "celiac disease", "deaf": "deafness",
+    "nearsighted": "nearsightedness", "hard of hearing": "hearing loss", "color blind": "color blindness",
+}  # fmt: skip
+
 
 @RULES.rule(
     (
@@ -51,17 +57,14 @@ def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _condition(match: re.Match[str], _: Context) -> Iterator[Claim]:
     adjective = match.groupdict().get("adj")
     if adjective:
-        names = {"diabetic": "diabetes", "asthmatic": "asthma", "dyslexic": "dyslexia", "epileptic": "epilepsy",
-                 "anemic": "anemia", "celiac": "celiac disease", "coeliac": "celiac disease", "deaf": "deafness",
-                 "nearsighted": "nearsightedness", "hard of hearing": "hearing loss"}  # fmt: skip
         lowered = adjective.lower().replace("-", " ")
-        value = names.get(lowered) or (
-            "color blindness" if "blind" in lowered else f"{lowered.split()[0]} intolerance"
-        )
+        if "blind" in lowered:
+            lowered = "color blind"
+        value = _CONDITION_OF.get(lowered) or f"{lowered.split()[0]} intolerance"
         yield Claim("condition", value, confidence=0.95)
         return
     for value in items_of(match["rest"]):
-        if value.lower() in EN_CONDITIONS or f"{value.lower()}" in EN_CONDITIONS:
+        if value.lower() in EN_CONDITIONS:
             yield Claim("condition", value, confidence=0.9)
 
 

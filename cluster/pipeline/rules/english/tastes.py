@@ -14,7 +14,7 @@ from cluster.pipeline.rules.english.values import (
     tidied,
     value_of,
 )
-from cluster.pipeline.rules.lexicon import words
+from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -131,17 +131,16 @@ def _dislike(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        r"i (?:no longer|don't really|stopped) (?:like|love|enjoy|liking|enjoying) (?P<rest>.+?)(?: any "
+        r"i (?:no longer|stopped) (?:like|love|enjoy|liking|enjoying) (?P<rest>.+?)(?: any "
         r"?more)?\W*$"
     ),
-    r"i used to (?:like|love|enjoy) (?P<rest>.+)$",
 )
 def _not_like(match: re.Match[str], _: Context) -> Iterator[Claim]:
     for value in liking(match["rest"]):
         yield Claim("like", value, negates=True)
 
 
-_GAMES = words(
+_GAMES = word_list(
     "tennis badminton basketball football soccer volleyball baseball golf hockey rugby cricket chess "
     "piano guitar violin drums cello flute saxophone trumpet ukulele bass squash poker softball "
     "pickleball ping-pong harp clarinet lacrosse billiards bridge go"
@@ -183,7 +182,8 @@ def _learning(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = match["rest"]
     if re.match(
         (
-            r"(?:a lot|so much|more|new|that|from|about|as|every|all|the ropes|lots|to (?:be|love|accept|"
+            r"(?:a lot|so much|a ton|tons|loads|more|new|that|from|about|as|every|all|the ropes|lots|"
+            r"to (?:be|love|accept|"
             r"trust|let|live|deal|cope|say|take|appreciate|embrace|balance)|by|on)\b"
         ),
         rest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_PETS, EN_RELATIONS, words
+from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_PETS, EN_RELATIONS, word_list
 
 # Cuts a value off; CUT_RESTRICTIVE words narrow it, so that what is before them is not what was said.
 _CUT = re.compile(
@@ -41,16 +41,20 @@ _THE_OK = re.compile(
     r"gym|suburbs|coast|color \w+|colour \w+|theat(?:er|re)|arts|beatles|\ue000|[A-Z]\w+)",
 )
 PLACE = (
-    r"(?P<v>(?:the )?[A-Z\u00c0-\u00de][\w.'\-]*(?:,? (?:of |de |del |la |and "
-    r")?[A-Z\u00c0-\u00de][\w.'\-]*){0,4})"
+    r"(?P<v>(?:the )?(?-i:[A-Z\u00c0-\u00de][\w.'\-]*"
+    r"(?:,? (?:of |de |del |la |and )?[A-Z\u00c0-\u00de][\w.'\-]*){0,4}))"
 )
-LOWER_PLACE = r"(?P<v>[a-z][a-z\-]{2,}(?: [a-z]{3,}){0,1})"
-NOT_PLACES = words("""a an the my this that fear hope hell peace love harmony luxury poverty apartment house flat dorm city town
-    village home here there mind style touch bed person reality moment present past area same different
-    order front back case""")
+LOWER_PLACE = r"(?P<v>(?-i:[a-z][a-z\-]{2,}(?: [a-z]{3,}){0,1}))"
+NOT_PLACES = word_list(
+    """
+    a an the my this that fear hope hell peace love harmony luxury poverty apartment house flat dorm
+    city town village home here there mind style touch bed person reality moment present past area same
+    different order front back case
+    """
+)
 NAME = (
-    r"(?P<v>[A-Z\u00c0-\u00de\u4e00-\u9fff][\w'\-]*(?: (?:(?:de|van|von|der|la|bin|al) "
-    r")?[A-Z\u00c0-\u00de][\w'.\-]*){0,3})"
+    r"(?P<v>(?-i:[A-Z\u00c0-\u00de\u4e00-\u9fff][\w'\-]*"
+    r"(?: (?:(?:de|van|von|der|la|bin|al) )?[A-Z\u00c0-\u00de][\w'.\-]*){0,3}))"
 )
 ANY_NAME = r"(?P<v>[A-Za-z\u00c0-\u024f\u4e00-\u9fff][\w'\-]*(?: [A-Za-z\u00c0-\u024f][\w'.\-]*){0,2})"
 END = (
@@ -100,7 +104,7 @@ def inflect(verb: str) -> str:
     return f"{verb}s"
 
 
-_DOUBLING = words("run swim sit get put cut win plan shop jog hug travel chat knit rub sip nap jam")
+_DOUBLING = word_list("run swim sit get put cut win plan shop jog hug travel chat knit rub sip nap jam")
 
 
 def gerund(verb: str) -> str:
@@ -115,11 +119,24 @@ def gerund(verb: str) -> str:
     return f"{verb}ing"
 
 
+_EMPTY = re.compile(
+    r"(?:to|too|then|but|and|a few|few|several|new skills?|a new skill|a ton|tons|loads)$", re.I
+)
+_TRAILING = re.compile(
+    r"(?:\s+(?:recently|now|lately|next|then|sometimes|together|again|anyway|now and then|later|instead|soon|"
+    r"from time to time|once in a while|every now and then|these|already|for sure|as always|and))+$",
+    re.I,
+)
+
+
 def value_of(text: str, *, words: int = 7, the: bool = False) -> str | None:
     """A value cut out of the rest of a clause; None when it only means something in its context."""
     cut = _CUT.search(text)
     value = (text[: cut.start()] if cut else text).strip(" \t'*_~-")
+    value = _TRAILING.sub("", value)
     if not value or len(value.split()) > words or CONTEXT_BOUND.search(value) or RESTRICTIVE.search(value):
+        return None
+    if _EMPTY.match(value):
         return None
     if not the and value.lower().startswith("the ") and not _THE_OK.match(value):
         return None
@@ -133,28 +150,58 @@ _FIXED_PAIRS = re.compile(
     r"family and friends|give and take|beer and wine)\b",
     re.I,
 )
-_ITEM_END = re.compile(r"\s*(?:[.!?;:()]|\s-+\s)")
+_LIST_END = re.compile(
+    r"\s*(?:[.!?;:()]|\s-+\s|,\s*(?:but|so|because|which|who|especially|particularly|mainly|like|such "
+    r"as|though|"
+    r"although|it|it's|they|i|i'm|and (?:i|it|it's|they|that|so)|since|when|while|even|not|too|then|"
+    r"just|as|if|you|we|"
+    r"he|she|where|with|to|in|on|at|for|from)\b)",
+    re.I,
+)
+_PREPOSITION = re.compile(r"\b(?:near|in|at|on|with|to|of|for|about|from|around|by|through)\b", re.I)
+_ADJECTIVE_LIST = re.compile(r"\b(?:an?|the) \w+$", re.I)
 
 
 def items_of(text: str) -> list[str]:
     """The items of "singing, dancing and working out": up to the first that is none."""
-    end = _ITEM_END.search(text)
+    end = _LIST_END.search(text)
     text = (text[: end.start()] if end else text).strip()
     parts = [part for part in re.split(r"\s*,\s*(?:and |or |& )?|\s*,?\s+etc\b\.?", text) if part]
+    if len(parts) > 1 and _ADJECTIVE_LIST.search(parts[0]):
+        return []  # "a safe, inviting place"
     items: list[str] = []
-    for number, part in enumerate(parts):
-        pieces = [part]
-        if not _FIXED_PAIRS.search(part):
-            halves = re.split(r"\s+(?:and|&)\s+(?:also )?", part)
-            short = all(len(half.split()) <= 2 for half in halves[:-1]) and len(halves[-1].split()) <= 4
-            if len(parts) > 1 or short or all(_is_gerund(half) for half in halves):
-                pieces = halves
-        for piece in pieces:
-            value = value_of(piece, words=6 if number == 0 else 4)
+    for part in parts:
+        if items and _PREPOSITION.search(parts[0]) and not _is_gerund(part):
+            return items  # "shooting near beaches, mountains and lakes"
+        for piece in _halves(part, listed=len(parts) > 1):
+            value = value_of(piece, words=9 if not items else 5)
             if value is None or (items and _VERBAL.search(value)):
                 return items
             items.append(value)
     return items
+
+
+def _halves(part: str, *, listed: bool) -> list[str]:
+    """What stands on both sides of "and", where that joins two things and not two words of one."""
+    if _FIXED_PAIRS.search(part):
+        return [part]
+    halves = re.split(r"\s+(?:and|&)\s+(?:also )?", part)
+    if len(halves) == 1:
+        return halves
+    first, rest = halves[0], halves[1:]
+    if _is_gerund(first):
+        alone = len(first.split()) == 1 and not listed
+        if all(re.search(r"ing\b", half) for half in rest) or (
+            alone and len(rest) == 1 and len(rest[0].split()) == 1
+        ):
+            return halves
+        return [part] if len(first.split()) > 1 or not listed else halves
+    if any(len(half.split()) > 4 for half in rest) or len(first.split()) > 3:
+        return [part]
+    # "action and comedy movies" has one head; "comedies and romance films" has two.
+    if len(first.split()) == 1 and any(len(half.split()) > 1 for half in rest):
+        return halves if first.endswith("s") else [part]
+    return halves
 
 
 _VERBAL = re.compile(
@@ -167,40 +214,26 @@ def _is_gerund(text: str) -> bool:
     return text.split(" ", 1)[0].lower().endswith("ing")
 
 
+_NOT_LIKINGS = word_list("be have think say know hear see admit help ask tell break do get imagine believe")
+
+
 def liking(text: str) -> list[str]:
-    text = text.strip()
+    """What is liked: "to cook" as "cooking"."""
+    text = re.sub(r"^(?:all|both|some of|most of|each of) (?=the\b)", "", text.strip(), flags=re.I)
     infinitive = re.match(r"to (?:also )?([a-z]+)\b(.*)", text, re.I)
     if infinitive:
-        if infinitive[1].lower() in {
-            "be",
-            "have",
-            "think",
-            "say",
-            "know",
-            "hear",
-            "see",
-            "admit",
-            "help",
-            "ask",
-            "tell",
-            "break",
-            "do",
-            "get",
-            "imagine",
-            "believe",
-        }:
+        if infinitive[1].lower() in _NOT_LIKINGS:
             return []
         text = gerund(infinitive[1]) + infinitive[2]
-        text = re.sub(r"(,| and) (?=[a-z]+\b)", r"\1 ", text)
     return [tidied(item) for item in items_of(text)]
 
 
 def tidied(value: str) -> str:
+    """A value without the words around it that say nothing of it."""
     return re.sub(
-        (
-            r"^(?:all kinds of|all sorts of|a good|some|any|most|lots of|really|all types of|all|eating|"
-            r"to) (?=\w)"
-        ),
+        r"^(?:all kinds of|all sorts of|all types of|a good|some|any|most|lots of|really|all|eating|"
+        r"especially|"
+        r"particularly|mainly|mostly|also|doing) (?=\w)",
         "",
         value,
         flags=re.I,
@@ -208,6 +241,7 @@ def tidied(value: str) -> str:
 
 
 def proper(value: str) -> bool:
+    """Whether it begins with a capital, or in a script that has none."""
     return bool(value) and (value[0].isupper() or not value[0].isascii())
 
 
@@ -225,6 +259,7 @@ def person_of(text: str) -> str | None:
 
 
 def place_of(text: str) -> str | None:
+    """A place's name; None when it is none ("the moment")."""
     value = text.strip(" ,.'")
     words = value.lower().split()
     if not words or words[0] in NOT_PLACES or any(word in {"i", "i'm", "my", "it", "we"} for word in words):

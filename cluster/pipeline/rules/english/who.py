@@ -20,11 +20,13 @@ from cluster.pipeline.rules.english.values import (
     proper,
 )
 from cluster.pipeline.rules.english.work import occupation_of
-from cluster.pipeline.rules.lexicon import EN_NATIONALITIES, EN_NOT_NAMES
+from cluster.pipeline.rules.lexicon import EN_NATIONALITIES, EN_NOT_NAMES, word_list
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
+
+_NO_NAME = word_list("not a the on in so very what also pretty hard")
 
 
 @RULES.rule(
@@ -32,19 +34,7 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
 )
 def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     value = person_of(match["v"])
-    if value and value.split()[0].lower() not in {
-        "not",
-        "a",
-        "the",
-        "on",
-        "in",
-        "so",
-        "very",
-        "what",
-        "also",
-        "pretty",
-        "hard",
-    }:
+    if value and value.split()[0].lower() not in _NO_NAME:
         yield Claim("name", value, confidence=0.97)
 
 
@@ -98,7 +88,7 @@ def _aged_noun(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if 3 <= int(match["age"]) <= 120:
         yield Claim("age", match["age"], confidence=0.95)
     yield from gender_of(match["rest"])
-    yield from occupation_of(match["rest"], context)
+    yield from occupation_of(match["rest"])
 
 
 @RULES.rule(

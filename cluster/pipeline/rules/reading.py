@@ -1,0 +1,167 @@
+"""Reading a sentence: its dates are taken out, its clauses are gone through, and claims come out."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from cluster.model import Millis
+from cluster.pipeline.dates import DateMention, dates_in, day_of, zh_number
+from cluster.pipeline.rules import chinese, english
+from cluster.pipeline.rules.birthday import birthday_in
+from cluster.pipeline.rules.chinese import clauses as zh
+from cluster.pipeline.rules.chinese.values import Context as ChineseContext
+from cluster.pipeline.rules.english import clauses as en
+from cluster.pipeline.rules.english.values import Context as EnglishContext
+from cluster.pipeline.rules.lexicon import ZH_PETS
+from cluster.pipeline.rules.sentences import DATE_BASE, Sentence
+from cluster.pipeline.rules.slots import Claim
+
+_DATE_MARK = re.compile(r"[\ue900-\ue93f]")
+_DATE_GAP = re.compile(r"\s*[\ue900-\ue93f]\s*,?")
+_MAX_DATES = 0x40
+_MAY_HAVE_DATE = re.compile(
+    r"\d|day\b|night\b|morning\b|evening\b|week|month\b|year\b|years\b|ago\b|tomorrow|"
+    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\b(?:mon|tue|wed|thu|fri|sat|sun)",
+    re.I,
+)
+_CALLED = re.compile(r"(?:名字|它|他|她)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
+_AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
+_LISTED = re.compile(r"(?!真的|哈|很|也|你|我|还|非|特|最|就|都|不|这|那|所|因|但|而)[\u4e00-\u9fff]{2,4}$")
+
+
+class Said(NamedTuple):
+    """A claim with the sentence it was made in, and the date its clause names."""
+
+    claim: Claim
+    sentence: Sentence
+    when: DateMention | None
+
+
+def read_english(sentence: Sentence, said_at: Millis) -> list[Said]:
+    """The claims of an English sentence."""
+    found = _birthday(sentence, said_at)
+    if en.HYPOTHETICAL.search(sentence.text):
+        return found
+    text, mentions = sentence.text, []
+    if _MAY_HAVE_DATE.search(text):
+        text, mentions = _mask_dates(sentence, said_at)
+    carried: DateMention | None = None
+    for clause in en.split_clauses(text, question=sentence.question):
+        bare, when = _take_date(clause, mentions, gap=" ")
+        if when is not None and len(bare) < 4:  # "Last week, I …"
+            carried = when
+            continue
+        when, carried = when or carried, None
+        context = EnglishContext(dated=when is not None, future=_is_future(when, said_at))
+        found.extend(Said(claim, sentence, when) for claim in english.claims_in(bare, context))
+        if en.REPORTED.search(bare):
+            break
+    return found
+
+
+def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> list[Said]:
+    """The claims of a Chinese sentence. `introduces`: the message greets or corrects, so that "我是王峰"
+    gives a name."""
+    found = _birthday(sentence, said_at)
+    text, mentions = _mask_dates(sentence, said_at)
+    today = day_of(said_at) if mentions else None
+    about_speaker = False
+    carried: DateMention | None = None
+    last: list[Claim] = []
+    listing = False
+    clauses = zh.split_clauses(text, question=sentence.question)
+    for number, clause in enumerate(clauses):
+        written, when = _take_date(clause, mentions, gap="")
+        simplified = zh.simplified(written)
+        bare = zh.strip_opener(simplified)
+        written = written[len(simplified) - len(bare) :]
+        if not bare:
+            carried = when or carried
+            continue
+        if zh.HYPOTHETICAL.search(bare) or zh.reported(bare):
+            break
+        when, carried = when or carried, None
+        if (follow_up := _follow_up(bare, last)) is not None:
+            found.append(Said(_as_written(follow_up, bare, written), sentence, None))
+            continue
+        if (
+            last
+            and last[-1].slot == "like"
+            and (listing or _begins_list(bare, clauses[number + 1 :]))
+            and _LISTED.match(bare)
+        ):
+            listing = True
+            last = [Claim("like", bare)]
+            found.append(Said(_as_written(last[0], bare, written), sentence, None))
+            continue
+        last, listing = [], False
+        if not zh.starts_with_speaker(bare) and not (about_speaker and zh.elidable(bare)):
+            about_speaker = False
+            continue
+        context = ChineseContext(
+            dated=when is not None,
+            past=when is not None and today is not None and when.end <= today,
+            future=_is_future(when, said_at),
+            today=when is not None and today is not None and when.first <= today < when.end,
+            introduces=introduces,
+        )
+        last = chinese.claims_in(bare, context)
+        found.extend(Said(_as_written(claim, bare, written), sentence, when) for claim in last)
+        if any(claim.about for claim in last):
+            about_speaker = False
+        elif zh.starts_with_speaker(bare):
+            about_speaker = bool(last) or zh.has_speaker_as_subject(bare)
+    return found
+
+
+def _follow_up(clause: str, last: list[Claim]) -> Claim | None:
+    """ "叫旺财" after "我养了一只狗", "今年5岁" after "我女儿叫小雨"."""
+    if not last or last[-1].slot not in {"pet", "family", "family_name"}:
+        return None
+    about = last[-1].about
+    if last[-1].slot != "family_name" and (called := _CALLED.match(clause)):
+        return Claim("pet_name" if about in ZH_PETS else "family_name", called["v"], about=about)
+    if about not in ZH_PETS and (aged := _AGED.match(clause)):
+        number = aged["v"] if aged["v"].isdigit() else str(zh_number(aged["v"]))
+        return Claim("family_age", number, about=about)
+    return None
+
+
+def _begins_list(clause: str, following: list[str]) -> bool:
+    """ "我喜欢唱歌，健身，旅游": a list by commas has at least two more items."""
+    return _LISTED.match(clause) is not None and bool(following) and _LISTED.match(following[0]) is not None
+
+
+def _mask_dates(sentence: Sentence, said_at: Millis) -> tuple[str, list[DateMention]]:
+    """The sentence with each date expression replaced by one private character."""
+    mentions = dates_in(sentence.text, said_at, sentence.language)[:_MAX_DATES]
+    text, at = "", 0
+    for number, mention in enumerate(mentions):
+        text += f"{sentence.text[at : mention.start]}{chr(DATE_BASE + number)}"
+        at = mention.stop
+    return text + sentence.text[at:], mentions
+
+
+def _take_date(clause: str, mentions: list[DateMention], *, gap: str) -> tuple[str, DateMention | None]:
+    """The clause without its dates, and the first of them."""
+    mark = _DATE_MARK.search(clause)
+    if mark is None:
+        return clause, None
+    return _DATE_GAP.sub(gap, clause).strip(), mentions[ord(mark[0]) - DATE_BASE]
+
+
+def _is_future(when: DateMention | None, said_at: Millis) -> bool:
+    """Whether the date lies ahead: a period that has begun does not."""
+    return when is not None and when.millis > said_at
+
+
+def _as_written(claim: Claim, bare: str, written: str) -> Claim:
+    """The claim with its value in the characters that were typed, not in the simplified ones."""
+    at = bare.find(claim.value) if bare != written else -1
+    return claim if at < 0 else claim._replace(value=written[at : at + len(claim.value)])
+
+
+def _birthday(sentence: Sentence, said_at: Millis) -> list[Said]:
+    claim = birthday_in(sentence, said_at)
+    return [] if claim is None else [Said(claim, sentence, None)]
