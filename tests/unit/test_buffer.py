@@ -253,7 +253,32 @@ def test_immediate_messages_run_at_once_and_by_themselves() -> None:
     assert shard.machine.status(ZHANG).tokens == 50
 
 
+def test_immediate_messages_go_before_those_of_a_flush() -> None:
+    shard = Shard()
+    run = the_run(shard.append(ZHANG, 100))
+    shard.append(ZHANG, 1, 1, prefix="n")
+    shard(Flush(ZHANG, ("n1",)))
+    shard(Appended(ZHANG, (Item("note", 1, immediate=True),)))
+    run = the_run(shard(RunDone(ZHANG, run.run_id, run.ids)))
+    assert run.ids == ("note",)
+    assert started(shard(RunDone(ZHANG, run.run_id, run.ids))) == [("n1",)]
+
+
 # failure
+
+
+def test_only_the_first_report_of_an_attempt_counts() -> None:
+    shard = Shard(attempts=2)
+    run = the_run(shard.append(ZHANG, 100))
+    shard(RunFailed(ZHANG, run.run_id, "429"))
+    for event in (
+        RunFailed(ZHANG, run.run_id, "429"),
+        RunDone(ZHANG, run.run_id, run.ids),
+        RunRefused(ZHANG, run.run_id, ()),
+        RunParked(ZHANG, run.run_id),
+    ):
+        assert shard(event) == []
+    assert the_run(shard.to_wake()).attempt == 2
 
 
 def test_a_failed_run_is_tried_again_after_a_pause_that_doubles() -> None:
