@@ -41,7 +41,7 @@ class CommitTooLarge(MemgridError):
 
 
 class StoredVector(msgspec.Struct, frozen=True, gc=False):
-    """An embedding of the text with `content_hash` by `model`."""
+    """An embedding of the text with `content_hash`; kept in half precision (finite, within ±65504)."""
 
     id: str
     """The memory's or message's id."""
@@ -90,6 +90,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     messages: int
     first_at: Millis
     last_at: Millis
+    """The earliest and the latest `event_time`."""
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,13 +120,14 @@ class WideStore(Protocol):
     """The system of record. All methods may raise `Unavailable`; all may be called again safely.
 
     Every read of one subject is of its current generation: what was erased is never returned.
-    Cursors are opaque, and stay valid while rows are added or deleted.
+    Cursors are opaque, and stay valid while rows are added or deleted; one that cannot be read is
+    InvalidInput. A `limit` is at least 1.
     """
 
     async def open(self, *, shards: int) -> StoreInfo:
         """Connect, create or migrate the schema, and record `shards` if the store is new.
 
-        Raises InvalidInput when the store was created with another number of shards.
+        Raises InvalidInput when the store was created with another number of shards, or by a newer memgrid.
         """
         ...
 
@@ -140,11 +142,11 @@ class WideStore(Protocol):
     # messages
 
     async def append(self, subject: Subject, generation: int, messages: Sequence[Message]) -> bool:
-        """Make the messages durable; a message whose id is already there is left as it is.
+        """Make the messages durable; a message whose id is already there, or was deleted, is left as it is.
 
         False, with nothing kept, when the subject's generation is no longer `generation`.
         When it returns True the messages survive any process being killed. Also registers the subject
-        (`subjects`) and its activity (`active_subjects`).
+        (`subjects`) and its activity (`active_subjects`, by the writer's clock).
         """
         ...
 
@@ -153,7 +155,8 @@ class WideStore(Protocol):
     ) -> Sequence[Claim]:
         """For each claim the one that is stored: the given one if it won, else the earlier one.
 
-        An expired claim, or one whose generation is over, is replaced.
+        An expired claim (`expires_at` <= `now`), or one whose generation is over, is replaced. When
+        `generation` itself is over nothing is stored: the append that follows will be refused.
         """
         ...
 
@@ -195,8 +198,11 @@ class WideStore(Protocol):
         """Apply `changes` if the stored revision and generation are those of `head`, else nothing.
 
         Returns the new head (revision + 1). A commit whose `commit_id` has landed before changes
-        nothing and returns the head it led to. Deleting a memory also removes its texts from earlier
-        change rows, its vectors and its way in. Raises StaleRevision, CommitTooLarge.
+        nothing and returns the revision it led to, with the settings of now (StaleRevision if the subject was
+        erased since). Memories in `put` are stored with the new revision. What is both changed and deleted
+        is deleted; a message deleted before it arrives never appears. Deleting a memory also removes
+        its texts and reasons from earlier change rows, the texts of its own entries, its vectors and its
+        way in. Raises StaleRevision, CommitTooLarge; InvalidInput for an erase that comes with other changes.
         """
         ...
 
@@ -217,7 +223,7 @@ class WideStore(Protocol):
         cursor: str | None = None,
         limit: int = 100,
     ) -> tuple[Sequence[Run], str | None]:
-        """Extraction runs, newest first, and the next cursor."""
+        """Extraction runs, newest first (by their ids), and the next cursor."""
         ...
 
     async def get_run(self, subject: Subject, run_id: str) -> Run | None:

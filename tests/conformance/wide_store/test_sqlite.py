@@ -231,6 +231,18 @@ async def test_a_purge_that_was_interrupted_goes_on_at_the_next_open(
     assert rows_left(tmp_path) == {"heads": 1, "changes": 1}
 
 
+async def test_nothing_but_markers_is_left_of_what_is_deleted(tmp_path: Path) -> None:
+    store = await opened(tmp_path)
+    said, known = conversation(3, marks=("m",)), memory()
+    await store.append(USER, 0, said)
+    await put(store, USER, put=(known,))
+    await store.put_vectors(USER, 0, "message", MODEL, [vector(m.id) for m in said])
+    await store.put_vectors(USER, 0, "memory", MODEL, [vector(known.id)])
+    await put(store, USER, delete=(known.id,), delete_messages=tuple(ids(said)))
+    await store.close()
+    assert rows_left(tmp_path) == {"heads": 1, "changes": 2, "messages": 3, "memories": 1}
+
+
 async def test_expired_claims_do_not_pile_up(tmp_path: Path) -> None:
     store = await opened(tmp_path)
     for n in range(200):
@@ -346,7 +358,7 @@ async def test_a_refused_write_does_not_hurt_those_beside_it(store: SqliteStore)
         work = asyncio.gather(
             store.append(USER, 0, [said]),
             store.commit(USER, Head(revision=7), changes(put=(memory(),))),
-            store.append(USER, 0, [message(event_time=1 << 70)]),
+            store.append(USER, 0, [message(), message(event_time=1 << 70)]),
             store.append(USER, 3, [message()]),
             store.commit(USER, Head(), changes(put=(known,))),
             return_exceptions=True,
