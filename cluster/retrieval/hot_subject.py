@@ -224,7 +224,7 @@ class HotSubject:
         if spec.strategy != "hybrid":
             found = self._lexical.scores(query_terms)
             candidates = np.flatnonzero((found.documents > 0) & allowed)
-            ranking = by_words(found.documents[candidates], found.bound)
+            ranking = by_words(found.documents[candidates], found.full)
             return self._results(spec, candidates, ranking)
         results: list[Ranked] = []
         for deep in (False, True) if wanted <= POOL else (True,):
@@ -267,7 +267,7 @@ class HotSubject:
         evidence = Evidence(
             pool=len(pool),
             bm25=bm25[candidates],
-            bm25_bound=found.bound,
+            bm25_full=found.full,
             lexical_context=context[place],
             session=self._session_scores(found.groups, place),
             speaker=self._speaker_named(terms, place),
@@ -282,7 +282,7 @@ class HotSubject:
         results: list[Ranked] = []
         spoken_for: set[str] = set()
         skip = spec.offset
-        for at in self._best_first(candidates, ranking.scores):
+        for at in self._best_first(candidates, ranking.order):
             score = float(ranking.scores[at])
             if score < spec.threshold or len(results) == spec.limit:
                 break
@@ -302,18 +302,18 @@ class HotSubject:
             results.append(Ranked(unit_id, kind, score, parts, sources))
         return results
 
-    def _best_first(self, candidates: NDArray[np.intp], scores: Scores) -> Iterator[int]:
+    def _best_first(self, candidates: NDArray[np.intp], order: Scores) -> Iterator[int]:
         """Positions in `candidates`, sorted in growing portions since few are usually asked for."""
         left = np.arange(len(candidates))
         portion = 128
         while len(left):
             # A portion takes in all that tie with its last, so that portions do not split a tie.
-            least = -np.inf if len(left) <= portion else np.partition(scores[left], -portion)[-portion]
-            inside = scores[left] >= least
+            least = -np.inf if len(left) <= portion else np.partition(order[left], -portion)[-portion]
+            inside = order[left] >= least
             head, left = left[inside], left[~inside]
             # Candidates come by ordinal, which is no order to rely on: time and id break ties.
             ids = [self._units.id(ordinal) for ordinal in candidates[head].tolist()]
-            keys = (np.array(ids, np.str_), -self._units.times[candidates[head]], -scores[head])
+            keys = (np.array(ids, np.str_), -self._units.times[candidates[head]], -order[head])
             yield from head[np.lexsort(keys)].tolist()
             portion *= 4
 
@@ -335,10 +335,14 @@ class HotSubject:
         return cosines
 
     def _session_scores(self, sessions: Scores | None, places: NDArray[np.intp]) -> Scores:
-        if sessions is None or not len(sessions) or sessions.max() <= sessions.min():
-            return np.zeros(len(places), np.float32)
-        scaled = (sessions - sessions.min()) / (sessions.max() - sessions.min())
-        return np.append(scaled, np.float32(0))[self._units.message_sessions[places]]
+        out = np.zeros(len(places), np.float32)
+        if sessions is None or np.isnan(sessions).all():
+            return out
+        low, high = np.nanmin(sessions), np.nanmax(sessions)
+        of = self._units.message_sessions[places]
+        if high > low:
+            out[of >= 0] = (sessions[of[of >= 0]] - low) / (high - low)
+        return np.where(np.isnan(out), np.float32(0), out)
 
     def _speaker_named(self, terms: Sequence[str], places: NDArray[np.intp]) -> Scores:
         asked = set(terms)

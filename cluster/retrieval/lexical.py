@@ -26,10 +26,10 @@ class LexicalScores(NamedTuple):
 
     documents: NDArray[np.float32]
     """By ordinal; 0 where nothing matches."""
-    bound: float
-    """What no document can exceed: all terms in it, endlessly often."""
+    full: float
+    """What a document of average length scores that has each of the terms once."""
     groups: NDArray[np.float32] | None
-    """By group, when groups were given."""
+    """By group, when groups were given; NaN for one without words."""
 
 
 class LexicalIndex:
@@ -118,28 +118,29 @@ class LexicalIndex:
         """
         count = len(self)
         out = np.zeros(count, np.float32)
-        bound = 0.0
+        full = 0.0
         sessions = None if groups is None else _Groups(groups, self._lengths.values, self._live.values)
         average = max(1.0, self._live_length / max(1, self._live_count))
         norms = self._norms(self._lengths.values.astype(np.float32), average)
         for term, times in Counter(query).items():
             ordinals, tfs = self._postings(crc32(term.encode()))
-            weight = self._weight(times, self._live_count, len(ordinals))
-            bound += weight
+            weight = self._weight(self._live_count, len(ordinals))
+            full += times * weight / (1.0 + self._k1)
+            weight *= times
             if not len(ordinals):
                 continue
             out[ordinals] += weight * tfs / (tfs + norms[ordinals])
             if sessions is not None:
                 sums = sessions.sums(ordinals, tfs)
-                weight = self._weight(times, sessions.count, int(np.count_nonzero(sums)))
+                weight = times * self._weight(sessions.count, int(np.count_nonzero(sums)))
                 sessions.scores += weight * sums / (sums + self._norms(sessions.lengths, sessions.average))
-        return LexicalScores(out, bound, None if sessions is None else sessions.scores)
+        return LexicalScores(out, full, None if sessions is None else sessions.scores)
 
     def _norms(self, lengths: NDArray[np.float32], average: float) -> NDArray[np.float32]:
         return np.float32(self._k1 * (1.0 - self._b)) + lengths * np.float32(self._k1 * self._b / average)
 
-    def _weight(self, times: int, documents: int, df: int) -> float:
-        return times * (self._k1 + 1.0) * math.log1p((documents - df + 0.5) / (df + 0.5))
+    def _weight(self, documents: int, df: int) -> float:
+        return (self._k1 + 1.0) * math.log1p((documents - df + 0.5) / (df + 0.5))
 
     def _postings(self, term: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """The live documents with `term`, each once, and how often they have it."""
@@ -193,7 +194,7 @@ class _Groups:
         self.lengths = totals.astype(np.float32)
         self.count = int(np.count_nonzero(totals))
         self.average = max(1.0, float(totals.sum()) / max(1, self.count))
-        self.scores = np.zeros(self._slots - 1, np.float32)
+        self.scores = np.where(totals > 0, np.float32(0), np.float32(np.nan))
 
     def sums(self, ordinals: NDArray[np.intp], tfs: NDArray[np.float32]) -> NDArray[np.float32]:
         """How often each group has a term."""

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float32]
 
+_LEAST_SPREAD = 0.05
+"""Among a handful of units, differences of cosines smaller than this are not blown up."""
+
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of each candidate: arrays with one entry for each, the pool first."""
@@ -25,8 +28,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """How many candidates are the pool; scales come from these alone, so that later pages do not
     change earlier ones."""
     bm25: Scores
-    bm25_bound: float
-    """What no document could exceed for this query."""
+    bm25_full: float
+    """The BM25 of a text of average length that has every word of the query."""
     lexical_context: Scores
     """BM25 of what was said around it: see `surroundings`."""
     session: Scores
@@ -45,8 +48,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 class Ranking(msgspec.Struct, frozen=True):
     """Candidates scored."""
 
+    order: Scores
+    """The greater, the better."""
     scores: Scores
-    """0..1; see `rank`."""
+    """0..1, in the same order; see `rank`."""
     parts: dict[str, Scores]
     """What each feature contributes; they add up to the score."""
 
@@ -112,7 +117,7 @@ def surroundings(bm25: Scores, before: NDArray[np.int32], after: NDArray[np.int3
 
 
 def closeness(cosines: Scores, pool: int) -> Scores:
-    """Cosines scaled so that 0 is the least of the pool and its neighbours, and 1 the greatest in the pool.
+    """Cosines scaled so that 1 is the greatest in the pool, and 0 the least of the pool and its neighbours.
 
     Models differ in the cosines they give (E5 puts nearly everything above 0.7), so only their place
     in the range that occurs says something. `cosines` has the candidates' own in its first row.
@@ -120,48 +125,49 @@ def closeness(cosines: Scores, pool: int) -> Scores:
     seen = cosines[:, :pool]
     if np.isnan(seen[0]).all():
         return np.full_like(cosines, np.nan)
-    low, high = np.nanmin(seen), np.nanmax(seen[0])
-    if high <= low:
-        return np.where(np.isnan(cosines), cosines, np.float32(1))
-    return np.maximum((cosines - low) / (high - low), np.float32(0))
+    high = np.nanmax(seen[0])
+    spread = max(high - np.nanmin(seen), _LEAST_SPREAD)
+    return np.clip(1 - (high - cosines) / spread, 0, None, dtype=np.float32)
 
 
 def rank(evidence: Evidence, features: Features) -> Ranking:
     """Score the candidates of a hybrid search.
 
     The features decide the order. The score of the best result says how well it matches in absolute terms
-    (the mean of its share of the highest BM25 possible and its cosine); every other score is in
+    (the mean of `by_words` and `by_vector`); every other score is in
     proportion to it. So a threshold means the same for every query.
     """
     parts = {name: _sum((weight, feature(evidence))) for name, (weight, feature) in features.items()}
     total = _sum(*((1.0, part) for part in parts.values()))
     inside = total[: evidence.pool]
-    best = int(np.argmax(inside))
-    factor = _strength(evidence, best) / max(float(inside[best]), 1e-9)
+    most = float(inside.max())
+    # Several may be best: which of them comes first here is chance.
+    best = np.flatnonzero(inside >= most * (1 - 1e-6)).tolist()
+    factor = max(_strength(evidence, at) for at in best) / max(most, 1e-9)
     parts = {name: _sum((factor, part)) for name, part in parts.items()}
-    scores = _sum((factor, total))
+    order = _sum((factor, total))
     # What is outside the pool comes after it.
-    scores[evidence.pool :] = np.minimum(scores[evidence.pool :], scores[: evidence.pool].min())
-    return Ranking(np.clip(scores, 0, 1), parts)
+    order[evidence.pool :] = np.minimum(order[evidence.pool :], order[: evidence.pool].min())
+    return Ranking(order, np.clip(order, 0, 1), parts)
 
 
-def by_words(bm25: Scores, bound: float) -> Ranking:
-    """Score by words alone: the share of `bound`, the highest BM25 possible for the query."""
-    scores = _sum((1.0 / max(bound, 1e-9), bm25))
-    return Ranking(scores, {"lexical": scores})
+def by_words(bm25: Scores, full: float) -> Ranking:
+    """Score by words alone: the share of `full`, the BM25 of a text of average length with every word."""
+    scores = np.minimum(_sum((1.0 / max(full, 1e-9), bm25)), np.float32(1))
+    return Ranking(bm25, scores, {"lexical": scores})
 
 
 def by_vector(cosine: Scores) -> Ranking:
     """Score by meaning alone: the cosine with the query, 0 where it is negative."""
     scores = np.clip(cosine, 0, 1)
-    return Ranking(scores, {"vector": scores})
+    return Ranking(cosine, scores, {"vector": scores})
 
 
 def _strength(evidence: Evidence, candidate: int) -> float:
-    covered = float(evidence.bm25[candidate]) / max(evidence.bm25_bound, 1e-9)
+    covered = min(1.0, float(evidence.bm25[candidate]) / max(evidence.bm25_full, 1e-9))
     if evidence.cosine is None or np.isnan(evidence.cosine[candidate]):
-        return min(1.0, covered)
-    return min(1.0, (covered + max(0.0, float(evidence.cosine[candidate]))) / 2)
+        return covered
+    return (covered + min(1.0, max(0.0, float(evidence.cosine[candidate])))) / 2
 
 
 def _sum(*weighted: tuple[float, Scores]) -> Scores:
