@@ -358,7 +358,7 @@ async def test_a_refused_write_does_not_hurt_those_beside_it(store: SqliteStore)
         work = asyncio.gather(
             store.append(USER, 0, [said]),
             store.commit(USER, Head(revision=7), changes(put=(memory(),))),
-            store.append(USER, 0, [message(), message(event_time=1 << 70)]),
+            store.append(USER, 0, [message(), message(event_time=1 << 63)]),
             store.append(USER, 3, [message()]),
             store.commit(USER, Head(), changes(put=(known,))),
             return_exceptions=True,
