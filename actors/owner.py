@@ -128,6 +128,7 @@ class ShardOwner:
             residents=self.residents,
             writes=self.writes,
             embedder=embedder,
+            vectors=self.vectors,
             clock=clock,
             on_searched=self.stats.searched,
         )

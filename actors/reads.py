@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
-from cluster.tokens import count_tokens
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from actors.resident import Resident, Residents
+from actors.vectors import VectorQueue
 from actors.views import memory_out, message_out, moment, optional_moment, run_out
 from actors.writes import Writes, variables_of
 from cluster.analysis import looks_chinese, search_terms
@@ -29,6 +29,7 @@ from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
 from cluster.search_index.port import IndexQuery, SearchIndex
 from cluster.settings import Settings
+from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import InvalidInput, NotFound, Overloaded, Unavailable
 from memgrid.models import (
@@ -116,6 +117,7 @@ class Reads:
         residents: Residents,
         writes: Writes,
         embedder: Embedder,
+        vectors: VectorQueue,
         clock: Clock,
         on_searched: Callable[[Subject, float], None],
     ) -> None:
@@ -125,6 +127,7 @@ class Reads:
         self._residents = residents
         self._writes = writes
         self._embedder = embedder
+        self._vectors = vectors
         self._clock = clock
         self._on_searched = on_searched
         self.cache = AnswerCache(settings.result_cache_bytes)
@@ -138,6 +141,8 @@ class Reads:
             embedding = asyncio.create_task(self._embed(query.query))
         try:
             async with self._residents.use(subject, fresh=True) as resident:
+                if embedding is not None:
+                    await self._vectors.soon(subject)
                 key = (subject, "search", query.model_dump_json().encode())
                 state = _state(resident)
                 now = self._clock()
@@ -379,6 +384,8 @@ class Reads:
         embedding = asyncio.create_task(self._embed(query.message)) if query.message.strip() else None
         try:
             async with self._residents.use(subject, fresh=True) as resident:
+                if embedding is not None:
+                    await self._vectors.soon(subject)
                 now = self._clock()
                 vector, degraded = await self._vector(embedding)
                 memories: list[Memory] = []
@@ -504,10 +511,10 @@ class Reads:
 
     async def job(self, subject: Subject, request: ById, request_id: str) -> Job:
         """How far an add has come."""
-        key = decode_job(request.id)
+        key = decode_job(request.id)  # without a first message: of an add of none
         async with self._residents.use(subject, fresh=True) as resident:
             ids = await self._ids_between(resident, key.first, key.last)
-            if not ids:
+            if not ids and key.first:
                 raise NotFound("there is no such job", field="job_id")
             status, results = await self._writes.outcome(resident, ids)
             error = next(

@@ -7,7 +7,7 @@ activated, so nothing is lost with this process.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,9 @@ from memgrid.subject import Subject
 _log = get_log()
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 30.0
+_FEW = 8
+_MOMENT_SECONDS = 0.25
+"""A search right after an add waits for at most so many embeddings, and for at most so long."""
 
 
 class VectorQueue:
@@ -46,6 +49,9 @@ class VectorQueue:
         self._batch_size = batch_size
         self._residents = residents
         self._queue: OrderedDict[Subject, dict[str, None]] = OrderedDict()
+        self._embedding: Counter[Subject] = Counter()
+        """Units taken from the queue whose vectors are not here yet."""
+        self._progress = asyncio.Event()
         self._forgotten: asyncio.Queue[tuple[Subject, int, tuple[tuple[str, int], ...]]] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -68,11 +74,11 @@ class VectorQueue:
 
     def backlog(self, subject: Subject) -> int:
         """How many units of the subject wait for their embedding."""
-        return len(self._queue.get(subject, ()))
+        return len(self._queue.get(subject, ())) + self._embedding[subject]
 
     @property
     def total_backlog(self) -> int:
-        return sum(len(ids) for ids in self._queue.values())
+        return sum(len(ids) for ids in self._queue.values()) + self._embedding.total()
 
     def add(self, resident: Resident, ids: list[str]) -> None:
         """Embed and index these units of a resident subject."""
@@ -88,6 +94,16 @@ class VectorQueue:
             for unit, _ in gone:
                 queued.pop(unit, None)
         self._forgotten.put_nowait((subject, generation, gone))
+
+    async def soon(self, subject: Subject) -> None:
+        """Wait for the subject's embeddings where that is a matter of a moment, so that what was just added
+        is found by its meaning too; a search does not wait for an import."""
+        try:
+            async with asyncio.timeout(_MOMENT_SECONDS):
+                while self.failing is None and 0 < self.backlog(subject) <= _FEW:
+                    await self._progress.wait()
+        except TimeoutError:
+            return
 
     async def settled(self) -> None:
         """Wait until nothing is queued."""
@@ -112,6 +128,8 @@ class VectorQueue:
                 _log.warning("embedding delayed", error=error.message, retry_seconds=delay)
                 for resident, unit in batch:
                     self._queue.setdefault(resident.subject, {})[unit.id] = None
+                self._embedding.clear()
+                self._progressed()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _MAX_RETRY_SECONDS)
 
@@ -129,6 +147,7 @@ class VectorQueue:
                 unit = resident.hot.memory(unit_id) or resident.hot.message(unit_id)
                 if unit is not None:
                     batch.append((resident, unit))
+                    self._embedding[subject] += 1
             if ids:
                 self._queue[subject] = ids
             if len(batch) >= self._batch_size:
@@ -159,6 +178,8 @@ class VectorQueue:
             kind = "memory" if isinstance(current, Memory) else "message"
             stored[kind].append(StoredVector(unit.id, content_hash(text), vector))
         resident.touch()
+        del self._embedding[resident.subject]
+        self._progressed()
         # The index comes first: a vector in the store means that the index has been told as well, so the
         # missing vectors are the backlog of both.
         await self._index.put(resident.subject, documents)
@@ -168,6 +189,10 @@ class VectorQueue:
                     resident.subject, generation, kind, self._embedder.model, vectors
                 )
         self.embedded += len(documents)
+
+    def _progressed(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
 
     async def _run_forgotten(self) -> None:
         while True:

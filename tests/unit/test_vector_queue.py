@@ -1,0 +1,59 @@
+"""The embedding backlog: what it counts, and how long a search waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from memgrid.errors import Unavailable
+from memgrid.subject import Subject
+from tests.owners import FakeEmbedder, running_owner
+
+ANNA = Subject("default", "user", "anna")
+
+
+async def test_units_being_embedded_are_in_the_backlog() -> None:
+    embedder = FakeEmbedder()
+    embedder.gate.clear()
+    async with running_owner(embedder=embedder) as ask:
+        await ask.add(ANNA, "我喜欢打羽毛球", infer=False)
+        async with asyncio.timeout(5):
+            while not embedder.calls:
+                await asyncio.sleep(0)
+        assert (await ask("buffer_status", ANNA)).embedding_backlog >= 1
+        embedder.gate.set()
+        await ask.owner.vectors.settled()
+        assert (await ask("buffer_status", ANNA)).embedding_backlog == 0
+
+
+async def test_a_search_waits_for_the_embedding_of_a_fresh_add() -> None:
+    embedder = FakeEmbedder()
+    embedder.gate.clear()
+    async with running_owner(embedder=embedder) as ask:
+        await ask.add(ANNA, "我喜欢打羽毛球", wait=True)
+        asyncio.get_running_loop().call_later(0.02, embedder.gate.set)
+        found = await ask("search", ANNA, query="something in other words", user_id=ANNA.id)
+        assert found.results
+
+
+async def test_but_not_for_long() -> None:
+    embedder = FakeEmbedder()
+    embedder.gate.clear()
+    async with running_owner(embedder=embedder) as ask:
+        await ask.add(ANNA, "我喜欢打羽毛球", wait=True)
+        async with asyncio.timeout(5):
+            by_words = await ask("search", ANNA, query="羽毛球", user_id=ANNA.id)
+        assert by_words.results
+        embedder.gate.set()
+
+
+async def test_nor_for_an_embedding_that_fails() -> None:
+    embedder = FakeEmbedder()
+    async with running_owner(embedder=embedder) as ask:
+        embedder.error = Unavailable("the endpoint is down")
+        await ask.add(ANNA, "我喜欢打羽毛球", wait=True)
+        async with asyncio.timeout(5):
+            while ask.owner.vectors.failing is None:
+                await asyncio.sleep(0)
+        async with asyncio.timeout(0.2):
+            await ask.owner.vectors.soon(ANNA)
+        assert ask.owner.vectors.backlog(ANNA) > 0
