@@ -88,7 +88,7 @@ class Writes:
                     retry_after=30.0,
                 )
             messages, duplicates = await self._append(resident, request, request_id)
-            first, last = (messages[0].id, messages[-1].id) if messages else (request_id, request_id)
+            first, last = (messages[0].id, messages[-1].id) if messages else ("", "")
             ids = [message.id for message in messages]
             waiting = [i for i in ids if i in resident.pending]
             if request.wait and waiting:
@@ -225,7 +225,7 @@ class Writes:
                 if payload_hash(earlier) != payload_hash(message):
                     raise Conflict(
                         f"message id {message.client_id!r} stands for two different messages",
-                        field=f"messages[{number}].id",
+                        field=f"messages.{number}.id",
                         remedy="give each message of a session its own id",
                     )
                 continue
@@ -249,7 +249,9 @@ class Writes:
         ids = {m.id: m.id for m in messages}
         for wanted, stored in zip(claims, won, strict=True):
             if stored.payload_hash != wanted.payload_hash:
-                field = "idempotency_key" if wanted.kind == "request" else "messages.id"
+                field = "idempotency_key"
+                if wanted.kind == "message":
+                    field = f"messages.{[m.id for m in messages].index(wanted.message_ids[0])}.id"
                 raise Conflict(
                     f"{wanted.key.rpartition(chr(0))[2]!r} was used before for something else",
                     field=field,
@@ -568,7 +570,7 @@ class Writes:
                 there = {m.id for m in await self._store.get_messages(subject, ids)}
                 for number, unknown in enumerate(ids):
                     if unknown not in there:
-                        raise NotFound(f"there is no message {unknown!r}", field=f"ids[{number}]")
+                        raise NotFound(f"there is no message {unknown!r}", field=f"ids.{number}")
             waiting = [i for i in ids if i in resident.pending]
             if waiting:
                 self._loop.dispatch(events.Flush(subject, tuple(waiting)))
