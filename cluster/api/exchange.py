@@ -26,7 +26,7 @@ from memgrid.subject import SUBJECT_KINDS, Subject, SubjectKind
 SCOPE_KEY: Final = "memgrid"
 REQUEST_ID_HEADER: Final = "X-Memgrid-Request-ID"
 """Not X-Request-ID: Serve puts the client's own one, or one of its making, into that header."""
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Services(NamedTuple):

@@ -35,7 +35,7 @@ async def get_run(request: Request, run_id: RunId) -> Response:
     """Which messages went in, what came out, what it cost; and the error of a parked one."""
     call = exchange(request)
     subject = await call.owner_of_run(run_id)
-    return json_response(await call.ask("run", subject, ById(id=run_id.lower())))
+    return json_response(await call.ask("run", subject, ById(id=run_id)))
 
 
 @writes.post("/runs/{id}/drive", response_model=ProcessResult, summary="Drive a parked run again")
@@ -43,4 +43,4 @@ async def drive_run(request: Request, run_id: RunId) -> Response:
     """Try the messages of a parked run once more."""
     call = exchange(request)
     subject = await call.owner_of_run(run_id)
-    return json_response(await call.ask("drive_run", subject, ById(id=run_id.lower())))
+    return json_response(await call.ask("drive_run", subject, ById(id=run_id)))

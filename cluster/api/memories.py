@@ -335,7 +335,7 @@ async def get_memory(request: Request, memory_id: MemoryId) -> Response:
     """One memory, superseded or not."""
     call = exchange(request)
     subject = await call.owner_of_memory(memory_id)
-    return json_response(await call.ask("get_memory", subject, ById(id=memory_id.lower())))
+    return json_response(await call.ask("get_memory", subject, ById(id=memory_id)))
 
 
 @reads.get("/memories/{id}/history", response_model=History, summary="History of one memory")
@@ -343,7 +343,7 @@ async def get_history(request: Request, memory_id: MemoryId) -> Response:
     """Every change of the memory, oldest first."""
     call = exchange(request)
     subject = await call.owner_of_memory(memory_id)
-    return json_response(await call.ask("history", subject, ById(id=memory_id.lower())))
+    return json_response(await call.ask("history", subject, ById(id=memory_id)))
 
 
 @writes.patch("/memories/{id}", response_model=MemoryOut, summary="Change one memory")
@@ -356,9 +356,7 @@ async def update_memory(
     call = exchange(request)
     _check_time(body.expires_at, "expires_at")
     subject = await call.owner_of_memory(memory_id)
-    return json_response(
-        await call.ask("update_memory", subject, UpdateMemory(id=memory_id.lower(), patch=body))
-    )
+    return json_response(await call.ask("update_memory", subject, UpdateMemory(id=memory_id, patch=body)))
 
 
 @writes.delete("/memories/{id}", response_model=Count, summary="Delete one memory")
@@ -366,4 +364,4 @@ async def delete_memory(request: Request, memory_id: MemoryId) -> Response:
     """Forget one memory, and its texts in its history."""
     call = exchange(request)
     subject = await call.owner_of_memory(memory_id)
-    return json_response(await call.ask("delete_memory", subject, ById(id=memory_id.lower())))
+    return json_response(await call.ask("delete_memory", subject, ById(id=memory_id)))
