@@ -26,8 +26,8 @@ from memgrid.subject import Subject
 _log = get_log()
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 30.0
-_FEW = 8
-_MOMENT_SECONDS = 0.25
+_FEW = 32
+_MOMENT_SECONDS = 0.5
 """A search right after an add waits for at most so many embeddings, and for at most so long."""
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.embedding.port import EmbeddingRole
 from memgrid.errors import Unavailable
 from memgrid.subject import Subject
 from tests.owners import FakeEmbedder, running_owner
@@ -11,14 +16,24 @@ from tests.owners import FakeEmbedder, running_owner
 ANNA = Subject("default", "user", "anna")
 
 
+class WatchedEmbedder(FakeEmbedder):
+    """Says when it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
+        self.asked.set()
+        return await super().embed(texts, role)
+
+
 async def test_units_being_embedded_are_in_the_backlog() -> None:
-    embedder = FakeEmbedder()
+    embedder = WatchedEmbedder()
     embedder.gate.clear()
     async with running_owner(embedder=embedder) as ask:
         await ask.add(ANNA, "我喜欢打羽毛球", infer=False)
-        async with asyncio.timeout(5):
-            while not embedder.calls:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(embedder.asked.wait(), 5)
         assert (await ask("buffer_status", ANNA)).embedding_backlog >= 1
         embedder.gate.set()
         await ask.owner.vectors.settled()
@@ -47,13 +62,14 @@ async def test_but_not_for_long() -> None:
 
 
 async def test_nor_for_an_embedding_that_fails() -> None:
-    embedder = FakeEmbedder()
+    embedder = WatchedEmbedder()
     async with running_owner(embedder=embedder) as ask:
+        vectors = ask.owner.vectors
         embedder.error = Unavailable("the endpoint is down")
         await ask.add(ANNA, "我喜欢打羽毛球", wait=True)
-        async with asyncio.timeout(5):
-            while ask.owner.vectors.failing is None:
-                await asyncio.sleep(0)
-        async with asyncio.timeout(0.2):
-            await ask.owner.vectors.soon(ANNA)
-        assert ask.owner.vectors.backlog(ANNA) > 0
+        await asyncio.wait_for(embedder.asked.wait(), 5)
+        await vectors.soon(ANNA)  # returns when the try has failed, if it had not before
+        assert vectors.failing is not None
+        assert vectors.backlog(ANNA) > 0
+        async with asyncio.timeout(0.1):
+            await vectors.soon(ANNA)
