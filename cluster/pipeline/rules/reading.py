@@ -10,6 +10,7 @@ from cluster.pipeline.dates import DateMention, dates_in, day_of, zh_number
 from cluster.pipeline.rules import chinese, english
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
+from cluster.pipeline.rules.chinese.values import RELATION
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
 from cluster.pipeline.rules.english.values import Context as EnglishContext
@@ -26,6 +27,9 @@ _MAY_HAVE_DATE = re.compile(
     re.I,
 )
 _CALLED = re.compile(r"(?:名字|它|他|她)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
+_DENIED_NAME = re.compile(r"我的?名字不(?:是|叫)|我不叫|我姓[\u4e00-\u9fff]{1,2}$")
+_RELATIVE = re.compile(f"(?:{RELATION})")
+_BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]{2,20})$")
 _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
 _LISTED = re.compile(r"(?!真的|哈|很|也|你|我|还|非|特|最|就|都|不|这|那|所|因|但|而)[\u4e00-\u9fff]{2,4}$")
 
@@ -69,7 +73,7 @@ def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> li
     about_speaker = False
     carried: DateMention | None = None
     last: list[Claim] = []
-    listing = False
+    listing = denied = False
     clauses = zh.split_clauses(text, question=sentence.question)
     for number, clause in enumerate(clauses):
         written, when = _take_date(clause, mentions, gap="")
@@ -95,6 +99,11 @@ def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> li
             last = [Claim("like", bare)]
             found.append(Said(_as_written(last[0], bare, written), sentence, None))
             continue
+        if last and last[-1].about and _RELATIVE.match(bare):  # "我爸爸是医生，妈妈是老师"
+            bare, written = f"我{bare}", f"我{written}"
+        if denied and (named := _BUT.match(bare)):
+            found.append(Said(Claim("name", named["v"]), sentence, None))
+        denied = _DENIED_NAME.match(bare) is not None
         last, listing = [], False
         if not zh.starts_with_speaker(bare) and not (about_speaker and zh.elidable(bare)):
             about_speaker = False

@@ -78,8 +78,7 @@ def unmask(text: str, quotes: tuple[str, ...]) -> str:
 def sentences_of(content: str) -> Iterator[Sentence]:
     """The sentences of a message, in order; code, quotations of others, links and long runs left out."""
     text = content[:MAX_SCANNED]
-    if "\ue000" <= max(text, default="") <= "\uf8ff":
-        text = MASKS.sub(" ", text)
+    text = MASKS.sub(" ", text)
     text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u00a0", " ").replace("\r", "\n")
     if "`" in text or "~~~" in text:
         text = _INLINE_CODE.sub(" ", _FENCE.sub("\n", text))

@@ -49,14 +49,18 @@ SLOTS: dict[str, Slot] = {
         "{s}'s nationality is {v}", "{s}的国籍是{v}", True,
     ),
     "language": Slot("basic_info", "language_spoken", PERSONAL, "{s} speaks {v}", "{s}会说{v}"),
+    "trait": Slot("psychological", "personality", OTHER, "{s} is {v}", "{s}的性格特点：{v}"),
+    "fear": Slot("psychological", "fear", OTHER, "{s} is afraid of {v}", "{s}怕{v}"),
+    "blood_type": Slot(
+        "basic_info", "blood_type", PERSONAL, "{s}'s blood type is {v}", "{s}的血型是{v}", True,
+    ),
+    "height": Slot("basic_info", "height", PERSONAL, "{s}'s height is {v}", "{s}的身高是{v}", True),
+    "zodiac": Slot("basic_info", "zodiac", PERSONAL, "{s}'s zodiac sign is {v}", "{s}的星座是{v}", True),
     "residence": Slot(
         "contact_info", "residence", PERSONAL, "{s} lives in {v}", "{s}住在{v}", True,
         "{s} no longer lives in {v}", "{s}不再住在{v}",
     ),
-    "title": Slot(
-        "work", "title", PERSONAL, "{s} works as {v}", "{s}的职业是{v}", True,
-        "{s} no longer works as {v}", "{s}不再做{v}",
-    ),
+    "title": Slot("work", "title", PERSONAL, "{s}'s occupation is {v}", "{s}的职业是{v}", True),
     "company": Slot(
         "work", "company", PERSONAL, "{s} works at {v}", "{s}在{v}工作", True,
         "{s} no longer works at {v}", "{s}不再在{v}工作",
@@ -73,7 +77,12 @@ SLOTS: dict[str, Slot] = {
         "family", "{x}_age", PERSONAL,
         "{s}'s {x} is {v} years old", "{s}的{x}今年{v}岁", True,
     ),
-    "family_job": Slot("family", "{x}_job", PERSONAL, "{s}'s {x} works as {v}", "{s}的{x}的职业是{v}", True),
+    "family_job": Slot(
+        "family", "{x}_job", PERSONAL, "{s}'s {x}'s occupation is {v}", "{s}的{x}的职业是{v}", True
+    ),
+    "family_company": Slot(
+        "family", "{x}_company", PERSONAL, "{s}'s {x} works at {v}", "{s}的{x}在{v}工作", True
+    ),
     "family_home": Slot(
         "family", "{x}_residence", PERSONAL,
         "{s}'s {x} lives in {v}", "{s}的{x}住在{v}", True,
@@ -97,7 +106,10 @@ SLOTS: dict[str, Slot] = {
         "{s} no longer plays {v}", "{s}不再{v}",
     ),
     "learning": Slot("interest", "learning", INTERESTS, "{s} is learning {v}", "{s}在学{v}"),
-    "diet": Slot("health", "diet", INTERESTS, "{s} is {v}", "{s}是{v}", True),
+    "diet": Slot(
+        "health", "diet", INTERESTS, "{s} is {v}", "{s}是{v}", True,
+        "{s} is no longer {v}", "{s}不再是{v}",
+    ),
     "avoids": Slot("health", "avoids", INTERESTS, "{s} doesn't eat {v}", "{s}不吃{v}"),
     "avoids_drink": Slot("health", "avoids", INTERESTS, "{s} doesn't drink {v}", "{s}不喝{v}"),
     "quit": Slot("habit", "quit", OTHER, "{s} no longer {v}", "{s}不再{v}"),

@@ -52,13 +52,22 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    rf"{SPEAKER}(?:在|正|正在)*(?:准备|备考|备战)(?P<v>考研|高考|中考|雅思|托福|考公|公务员考试|"
+    rf"司法考试|面试|答辩|婚礼|马拉松|出国|创业|[\u4e00-\u9fff]{{2,6}}考试)$"
+)
+def _preparing(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.past and not re.search(r"没|不", match[0]):
+        yield Claim("habit", f"在准备{match['v']}", confidence=0.85)
+
+
+@RULES.rule(
     (
         r"我的?(?:人生|最大的?|终极|今年的?|短期|长期|职业|新年|小)*(?P<x>目标|梦想|理想|愿望|志向)(?:就|"
         r"一直)?是(?:想)?(?P<v>.+)$"
     ),
     (
         r"我(?:一直|从小就?|很|真的|也|以后|将来|未来|长大后?)*(?:想要?|希望|渴望|立志)(?:以后|将来|能够?|"
-        r"可以|今后)*(?P<v>(?:当|成为|做一?[名个位]|学会|考上|考研|出国|创业|减肥|瘦到|减掉|买房|"
+        r"可以|今后)*(?P<v>(?:当|成为|做一?[名个位]|学会?(?!习)|考上|考研|出国|创业|减肥|瘦到|减掉|买房|"
         r"开一?家).{0,14})$"
     ),
 )
@@ -119,7 +128,7 @@ _DONE = re.compile(
     r"(?:去|看|参加|买|做|学会?|吃|见|完成|收到|开始|搬|拿到?|考|通过|跑|爬|游|玩|打|读|听|写|画|拍|"
     r"举办|毕业|入职|辞职|结婚|订婚|生|养|领养|报名|注册|得|赢|输|丢|摔|受伤|回|到|拜访|参观|旅游|"
     r"旅行|出差|换|卖|订|种|修|品尝|尝|逛|骑|滑|唱|跳|加入|成立|创办|发表|出版|获得|遇到|认识|约|陪|"
-    r"带|送|办|住)(?:上|到|下|完|好|成|出|过)?(?:了|过)"
+    r"带|送|办|住)(?:上|到|下|完|好|成|出|过)?(?:了|过)|开始[\u4e00-\u9fff]{2,6}了"
 )
 
 
@@ -127,19 +136,18 @@ _DONE = re.compile(
 def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.dated or context.future:
         return
-    text = re.sub(r"(?:了)$", "了", match["v"])
-    text = END_PARTICLES.sub("", text) if not text.endswith("了") else text
+    text = match["v"] if match["v"].endswith("了") else END_PARTICLES.sub("", match["v"])
     found = _DONE.search(text)
     if (
         found is None
         or found.start() > 14
         or _EVENT_CONTEXT.search(text)
-        or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|应该|不|没|聊|一个问题|小问题|建议", text)
+        or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|应该|不|没|聊|问题|建议", text)
     ):
         return
     if len(text) < 3 or text.startswith(("的", "是", "都出")):
         return
-    yield Claim("event", text, confidence=0.85, dated=True)
+    yield Claim("event", text.replace("我", "自己"), confidence=0.85, dated=True)
 
 
 _EVENT_CONTEXT = re.compile(

@@ -51,7 +51,7 @@ def _diet(_: re.Match[str], __: Context) -> Iterator[Claim]:
 @RULES.rule(
     (
         rf"{SPEAKER}?(?:从来|从|一直|也|都|因为过敏|一点)*(?:不吃|不能吃|吃不了|不喝|不能喝|喝不了|戒了|"
-        rf"戒掉了|戒|不抽)(?P<v>.*)$"
+        rf"戒掉了|戒|不抽)(?P<v>.*?)(?P<since>[一二两三四五六七八九十几半\d]+个?[年月]了)?$"
     ),
 )
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -64,7 +64,7 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     if "戒" in head:
-        if text in {"烟", "酒", "烟酒", "糖", "咖啡", "奶茶"} and "了" in match[0]:
+        if text in {"烟", "酒", "烟酒", "糖", "咖啡", "奶茶"} and match[0].endswith(("了", "年", "月")):
             yield Claim(
                 "quit",
                 {"烟": "抽烟", "酒": "喝酒", "烟酒": "抽烟喝酒"}.get(

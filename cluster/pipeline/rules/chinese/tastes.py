@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 
 from cluster.pipeline.rules.chinese.values import CONTEXT_BOUND, PAST_STATE, SPEAKER, Context, items_of
+from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules()
+
+_FEARS = word_list("狗 猫 蛇 蜘蛛 老鼠 蟑螂 虫子 虫 高 黑 鬼 水 血 打雷 打针 飞机 牙医 密集 冷 热 辣 生 人多")
 
 
 @RULES.rule(
@@ -44,6 +47,9 @@ _LIKE = r"(?:喜欢上了?|喜欢|热爱|喜爱|钟爱|酷爱|偏爱|痴迷于|�
         rf"最|最为)?(?:感兴趣|有兴趣|着迷|情有独钟)$"
     ),
     r"我?的?(?:兴趣爱好|业余爱好|个人爱好|爱好|兴趣|特长|消遣)(?:主要|就)?(?:是|有|包括|:|：)(?P<v>.+)$",
+    rf"{SPEAKER}是(?:一?个)?(?:很|非常|特别)?(?:喜欢|热爱)(?P<v>.+)的人$",
+    rf"{SPEAKER}是(?P<v>[^的是]{{1,10}})的?(?:忠实|铁杆|超级|资深|老|小)*(?:粉丝|球迷|歌迷|影迷|书迷|乐迷)$",
+    rf"{SPEAKER}(?:喜欢|爱)的[\u4e00-\u9fff]{{1,4}}(?:是|有)(?P<v>.+)$",
     r"我?(?:平时|平常|闲暇时|空闲时|业余时间|周末)(?:最|就|都|会)*(?:喜欢|爱){1}(?P<v>.+)$",
 )
 def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -65,7 +71,7 @@ def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     if text.endswith("了") and re.search(r"不.*了$", text):
         return
-    if context.past and not context.today:
+    if (context.past and not context.today) or re.search(r"[不没](?:什么|太|怎么)?$", text):
         return
     for value in items_of(text):
         yield Claim("like", value)
@@ -103,7 +109,10 @@ def _not_like(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"{SPEAKER}?(?:还)?会(?P<v>(?:弹|拉|吹|打|下|踢|滑|跳|唱|画|游)[\u4e00-\u9fff]{{1,6}})$",
+    (
+        rf"{SPEAKER}?(?:还)?会(?P<v>(?:弹|拉|吹|打|下|踢|滑|跳|唱|画)[\u4e00-\u9fff]{{1,6}}|游泳|做饭|"
+        rf"做菜|开车|编程|写代码|骑马|书法)$"
+    ),
     (
         rf"{SPEAKER}?(?:还)?会(?P<v>(?:弹|拉|吹|打|下|踢|滑|跳|唱|画)[\u4e00-\u9fff]{{1,3}}(?:和|、)(?:弹|"
         rf"拉|吹|打|下|踢|滑|跳|唱|画)[\u4e00-\u9fff]{{1,4}})$"
@@ -113,7 +122,7 @@ def _plays(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.dated and not context.today:
         return
     for value in items_of(match["v"], 8):
-        if not re.search(r"电话|算|扰|破|开|工|车|雨|针|一|来|出|完|起|架|包|扮|折|扫|断", value):
+        if not re.search(r"电话|算|扰|破|工|雨|针|一|来|出|完|起|架|包|扮|折|扫|断", value):
             yield Claim("plays", value)
 
 
@@ -136,3 +145,10 @@ def _learning(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     for value in items_of(text, 8):
         yield Claim("learning", value)
+
+
+@RULES.rule(rf"{SPEAKER}?(?:害怕|恐惧|怕|恐)(?P<v>[\u4e00-\u9fff]{{1,5}})$")
+def _fear(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    value = match["v"]
+    if value in _FEARS or value.removeprefix("坐").removeprefix("看") in _FEARS:
+        yield Claim("fear", value)

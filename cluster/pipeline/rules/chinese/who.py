@@ -108,11 +108,12 @@ def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"{SPEAKER}(?:家)?(?:(?:长期|常年|常)?住在|居住在|定居在|定居于|生活在|常住|现居|旅居|住){PLACE}$",
     rf"{SPEAKER}(?:和|跟|与)[\u4e00-\u9fff]{{1,8}}?(?:一起|都)?(?:住在|生活在|居住在){PLACE}$",
     (
-        rf"{SPEAKER}(?:[\u4e00-\u9fff]{{0,4}})?(?:从[\u4e00-\u9fffA-Za-z]{{2,10}})?(?:搬家|搬|移居|移民|"
+        rf"{SPEAKER}(?:[和跟与][\u4e00-\u9fff]{{1,4}}|们?一家人?|们?全家|终于|"
+        rf"后来)?(?:从[\u4e00-\u9fffA-Za-z]{{2,10}})?(?:搬家|搬|移居|移民|"
         rf"搬迁)(?:到|去|来|至|回)了?{PLACE}$"
     ),
     rf"{SPEAKER}(?:的)?家(?:就|现在)?(?:住)?在{PLACE}$",
-    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:生活|居住|定居|安家)(?:了.{{1,6}})?$",
+    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:生活|居住|定居|安家)(?:了?.{{1,6}}了)?$",
     rf"(?:现在|目前|现|家)?(?:住在|定居在|居住在|生活在|家住|现居){PLACE}$",
 )
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -135,13 +136,13 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}?(?:是)?(?:来自于?|出生在|出生于|生于){PLACE}$",
-    rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}$",
+    rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}(?:的)?$",
     r"(?:老家|家乡)(?:是|在)(?P<v>[\u4e00-\u9fff]{2,12})$",
     rf"{SPEAKER}是(?:一?[个名位])?(?P<v>[\u4e00-\u9fff]{{2,8}}?)人$",
     rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:长大|出生)(?:的|长大的)?$",
 )
 def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    text = END_PARTICLES.sub("", match["v"])
+    text = END_PARTICLES.sub("", match["v"]).removesuffix("的")
     if match[0].endswith("人") and not re.search(r"来自|老家|家乡|故乡|出生|生于", match[0]):
         if text in ZH_COUNTRIES:
             yield Claim("nationality", text)
@@ -151,3 +152,26 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
     text = re.sub(r"(?:的)?(?:一个)?(?:小)?(?:城市|农村|县城|小镇)$", "", text) if "的" in text else text
     if value := place_of(text):
         yield Claim("hometown", value)
+
+
+@RULES.rule(
+    (
+        rf"(?:{SPEAKER}|我的)性格(?:是|上)?{ADVERBS}(?:偏|属于)?(?P<v>内向|外向|开朗|乐观|悲观|急躁|随和|"
+        rf"慢热|安静|活泼|害羞|敏感)(?:型)?(?:的)?$"
+    ),
+    rf"{SPEAKER}是?(?:一?个)?{ADVERBS}(?P<v>内向|外向|慢热|害羞|社恐|完美主义)(?:的人|者)?$",
+    rf"{SPEAKER}是(?:一?个)?(?P<v>左撇子|夜猫子|完美主义者|社恐|独生子女|独生子|独生女)$",
+)
+def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("trait", match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}是(?P<v>A|B|AB|O)型血$",
+    rf"(?:{SPEAKER}|我的)身高(?:是|有)?(?P<h>1\d\d|1[.米]\d{{1,2}})(?:cm|CM|厘米|公分|米)?$",
+    rf"{SPEAKER}是(?P<z>白羊|金牛|双子|巨蟹|狮子|处女|天秤|天蝎|射手|摩羯|水瓶|双鱼)座(?:的)?$",
+)
+def _body(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for group, slot, unit in (("v", "blood_type", "型"), ("h", "height", ""), ("z", "zodiac", "座")):
+        if value := match.groupdict().get(group):
+            yield Claim(slot, f"{value}{unit}")

@@ -31,6 +31,10 @@ RULES: Rules[Context] = Rules()
         r"我的?(?:职业|工作|职位|本职工作|岗位)(?:就)?是(?:一?[名位个])?(?:做|"
         r"当)?(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$"
     ),
+    (
+        r"(?:现在|目前)?在(?P<place>[\u4e00-\u9fffA-Za-z]{2,14}?)(?:做|当|"
+        r"担任)(?:一?[名位个])?(?P<v>[\u4e00-\u9fffA-Za-z]{2,10})$"
+    ),
     r"(?:现在|目前)?是(?:一?[名位个])(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
     r"(?:职业|工作)是(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
     rf"{SPEAKER}是做(?P<v>[\u4e00-\u9fffA-Za-z]{{2,10}})(?:的|工作)$",
@@ -59,9 +63,9 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
             yield Claim("school", student["school"])
         return
     if value := occupation_of(text):
-        yield Claim("title", value)
+        yield Claim("title", value.removeprefix("做"))
     company = re.match(
-        rf"{SPEAKER}在(?P<c>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)(?:当|做|担任|从事|是)", match[0]
+        rf"{SPEAKER}?(?:现在|目前)?在(?P<c>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)(?:当|做|担任|从事|是)", match[0]
     )
     if company and occupation_of(text) and (where := _employer(company["c"])):
         yield where
@@ -73,7 +77,7 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         rf"教书|从业)(?:了?[一二两三四五六七八九十几多\d半]+个?[年月]多?|多年|很多年)?(?:了)?$"
     ),
     rf"{SPEAKER}?(?:就职|任职|供职|受雇)于(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})$",
-    rf"{SPEAKER}(?:入职|加入|跳槽到|跳槽去)了?(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})(?:公司)?(?:工作)?$",
+    rf"{SPEAKER}?(?:入职|加入|跳槽到|跳槽去)了?(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})(?:公司)?(?:工作)?$",
     r"我的?(?:公司|单位)(?:是|叫)(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{2,20})$",
 )
 def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -97,7 +101,13 @@ def _employer(text: str) -> Claim | None:
             r"公司$(?<=目前公司)|我|你|他|她|的|了|哪|现在|疫情|压力|时候|正常|加班|不"
         ),
         text,
-    ) and not re.search(r"一家[\u4e00-\u9fff]{2,8}(?:公司|企业|医院|银行)$", text):
+    ) and not re.search(
+        (
+            r"^一家[\u4e00-\u9fff]{1,8}(?:公司|企业|医院|银行|外企|国企|央企|私企|民企)$|^一家(?:外企|"
+            r"国企|央企|私企)$"
+        ),
+        text,
+    ):
         return None
     if text in {"公司", "单位", "学校", "医院", "银行"} or re.fullmatch(r"一家公司|一个公司", text):
         return None
@@ -134,7 +144,8 @@ def _school(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     yield Claim("school", match["v"])
     major = re.search(
-        r"(?:读|学)(?!书|研|博|大[一二三四]|本科|硕士|习)([\u4e00-\u9fff]{2,8}?)(?:专业)?$", match[0]
+        r"(?:大学|学院)(?:读|学)(?!书|研|博|大[一二三四]|本科|硕士|习)([\u4e00-\u9fff]{2,8}?)(?:专业)?$",
+        match[0],
     )
     if major:
         yield Claim("major", major[1])
@@ -150,7 +161,10 @@ def _alma_mater(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    r"(?:我的?)?(?:大学|本科|研究生)?(?:所学)?专业是(?P<v>[\u4e00-\u9fff]{2,12}?)(?:专业)?$",
+    (
+        r"(?:我的?)?(?:(?:大学|本科|研究生)?(?:所学)?专业是|学的(?:专业)?是)(?P<v>[\u4e00-\u9fff]{2,12}?)"
+        r"(?:专业)?$"
+    ),
     rf"{SPEAKER}(?:学|读|主修)的?是(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
     rf"{SPEAKER}(?:主修|就读)(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
     rf"{SPEAKER}是学(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?的$",

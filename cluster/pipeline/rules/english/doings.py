@@ -53,6 +53,8 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     verb, _, rest = third_person(found["body"]).partition(" ")
+    if rest.startswith("and "):
+        return
     phrase = f"{inflect(verb.lower())} {rest}".strip()
     yield Claim("habit", f"{phrase} {found['every'].lower()}", confidence=0.85)
 

@@ -23,7 +23,7 @@ from cluster.pipeline.rules.english.values import (
 )
 from cluster.pipeline.rules.english.work import occupation_of
 from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_NOT_NAMES, EN_RELATIONS
-from cluster.pipeline.rules.registry import Rules
+from cluster.pipeline.rules.registry import Rules, first_claims
 from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
@@ -31,7 +31,7 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
 
 @RULES.rule(
     (
-        rf"my (?:\w+ )?(?P<x>{RELATION}|{FRIEND})(?:'s name is|'s called| is called| is named|'s named) "
+        rf"my (?:\w+ )??(?P<x>{RELATION}|{FRIEND})(?:'s name is|'s called| is called| is named|'s named) "
         rf"{NAME}{END}(?P<rest>.*)"
     ),
     (
@@ -66,26 +66,28 @@ def _relative(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 def _relative_state(about: str, rest: str) -> Iterator[Claim]:
-    age = re.match(
-        (
-            rf"(?:is|just turned|turned|is turning) (?:now |already |only )?(\d{{1,3}})(?: "
-            rf"{YEARS_OLD})?\W*(?:$|and\b|now\b|,)"
-        ),
-        rest,
-        re.I,
-    )
-    if age and "turning" not in age[0] and int(age[1]) <= 120:
-        yield Claim("family_age", age[1], about=about)
-        return
-    job = re.match(r"(?:is|works as) (?:also )?an? (.+)$", rest, re.I)
-    if job:
-        for claim in occupation_of(job[1]):
-            if claim.slot == "title":
-                yield Claim("family_job", claim.value, about=about)
-        return
-    home = re.match(rf"lives in {PLACE}{END}", rest)
-    if home and (value := place_of(home["v"])):
-        yield Claim("family_home", value, about=about)
+    """What "is 70 years old and lives in Florida" says about a relative."""
+    for state in re.split(r"(?:,| and|, and) (?=(?:is|works|lives) )", rest):
+        age = re.match(
+            rf"(?:is|just turned|turned) (?:now |already |only )?(\d{{1,3}})(?: {YEARS_OLD})?"
+            r"\W*(?:$|and\b|now\b|,)",
+            state,
+            re.I,
+        )
+        home = re.match(rf"lives in {PLACE}{END}", state)
+        company = re.match(
+            r"works (?:at|for) (?P<v>[A-Z][\w&.'\-]*(?: [A-Z][\w&.'\-]*){0,3})\W*(?:$|\s)", state
+        )
+        if age and int(age[1]) <= 120:
+            yield Claim("family_age", age[1], about=about)
+        elif home and (value := place_of(home["v"])):
+            yield Claim("family_home", value, about=about)
+        elif company:
+            yield Claim("family_company", company["v"], about=about)
+        elif job := re.match(r"(?:is|works as) (?:also )?an? (.+)$", state, re.I):
+            for claim in occupation_of(job[1]):
+                if claim.slot == "title":
+                    yield Claim("family_job", claim.value, about=about)
 
 
 @RULES.rule(rf"my (?P<x>parents|grandparents|kids|children|in-laws) (?:both )?live in {PLACE}{END}")
@@ -109,7 +111,7 @@ def _relatives_home(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"(?P<n>{NUMBER})(?P<x>)(?P<s>)\b(?P<rest>)(?:$|\W| (?:kids|children))"
     ),
 )
-def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
+def _family(match: re.Match[str], context: Context) -> Iterator[Claim]:
     relation = EN_RELATIONS.get((match["x"] or "child").lower(), "child")
     number = match["n"].lower()
     single = number in {"a", "an", "one", "1"}
@@ -125,14 +127,30 @@ def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if single and relation[0] in "aeiou":
         value = f"an {relation}"
     yield Claim("family", value, about=relation)
-    named = re.match(rf"\W*(?:named|called|whose name is|,) {NAME}(?P<more>.*)$", rest)
-    if named and (name := person_of(named["v"])) and proper(name):
-        yield Claim("family_name", name, about=relation)
-        if not single:
-            for other in re.findall(r"(?:,| and) ([A-Z][\w'-]*)", named["more"]):
-                yield Claim("family_name", other, about=relation)
-        elif age := re.match(r"\W*(?:who is|who's|and (?:he|she) is|aged) (\d{1,2})\b", named["more"]):
-            yield Claim("family_age", age[1], about=relation)
+    yield from _named(rest, "family_name", relation, single=single)
+    if single and (age := re.match(r".{0,40}?\b(?:who is|who's|and (?:he|she) is|aged) (\d{1,2})\b", rest)):
+        yield Claim("family_age", age[1], about=relation)
+    yield from _and_others(rest, context)
+
+
+def _named(rest: str, slot: str, about: str, *, single: bool) -> Iterator[Claim]:
+    """The names in what follows "a dog" or "two kids": "named Max", ", Tom and Ann"."""
+    named = re.match(rf"\W*(?:named|called|whose names? (?:is|are)|,|-)\s*{NAME}(?P<more>.*)$", rest, re.I)
+    if named is None or not (name := person_of(named["v"])) or not proper(name):
+        return
+    yield Claim(slot, name, about=about)
+    if not single:
+        for other in re.findall(r"(?:,| and) ([A-Z][\w'-]*)", named["more"]):
+            yield Claim(slot, other, about=about)
+
+
+_ANOTHER = re.compile(rf"(?:.{{0,40}}?)(?:,| and|, and) (?P<next>{NUMBER} .+)$", re.I)
+
+
+def _and_others(rest: str, context: Context) -> Iterator[Claim]:
+    """The relatives and pets that "I have two kids" goes on with: "and a dog"."""
+    if more := _ANOTHER.match(rest):
+        yield from first_claims(RULES.rules, f"I have {more['next']}", context)
 
 
 @RULES.rule(
@@ -145,7 +163,7 @@ def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"es|ies)?\b(?P<rest>.*)$"
     ),
 )
-def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
+def _pet(match: re.Match[str], context: Context) -> Iterator[Claim]:
     rest = match["rest"]
     if re.match(
         (
@@ -163,12 +181,8 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
         return
     about = match["x"].lower()
     yield Claim("pet", phrase.replace("one ", "a ", 1) if number == "one" else phrase, about=about)
-    named = re.match(rf"\W*(?:named|called|whose name is|,|-)\s*{NAME}(?P<more>.*)$", rest)
-    if named and (name := person_of(named["v"])) and proper(name):
-        yield Claim("pet_name", name, about=about)
-        if number not in {"a", "an", "one", "1"}:
-            for other in re.findall(r"(?:,| and) ([A-Z][\w'-]*)", named["more"]):
-                yield Claim("pet_name", other, about=about)
+    yield from _named(rest, "pet_name", about, single=number in {"a", "an", "one", "1"})
+    yield from _and_others(rest, context)
 
 
 @RULES.rule(

@@ -74,12 +74,21 @@ def _condition(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"pescatarian)\b(?!['-])"
     ),
     (
-        r"i(?:'ve| have)? (?:recently |just )*(?:became|become|went|gone|turned) (?P<v>vegetarian|vegan|"
+        r"i(?:'ve| have)? (?:recently |just )*(?:been (?:an? )?(?:strict )?|became |become |went |"
+        r"gone |turned )(?P<v>vegetarian|vegan|"
         r"pescatarian)\b"
     ),
 )
 def _diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
     yield Claim("diet", match["v"].lower(), confidence=0.95)
+
+
+@RULES.rule(
+    rf"{I_AM} (?:no longer|not) (?:an? )?(?P<v>vegetarian|vegan|pescatarian)(?P<more> any ?more)?\W*$"
+)
+def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if match["more"] or "no longer" in match[0].lower():
+        yield Claim("diet", match["v"].lower(), negates=True)
 
 
 @RULES.rule(
@@ -108,6 +117,5 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
         or context.dated
     ):
         return
-    if verb.startswith("eat"):
-        for value in items_of(re.sub(r"^(?:any|much) ", "", rest)):
-            yield Claim("avoids", value)
+    for value in items_of(re.sub(r"^(?:any|much) ", "", rest)):
+        yield Claim("avoids" if verb.startswith("eat") else "avoids_drink", value)

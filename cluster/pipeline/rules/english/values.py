@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_PETS, EN_RELATIONS, word_list
 
-# Cuts a value off; CUT_RESTRICTIVE words narrow it, so that what is before them is not what was said.
+# _CUT ends a value; a word of RESTRICTIVE narrows it, so that what stands before it is not what was said.
 _CUT = re.compile(
-    r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|cuz|since|but|so|though|although|too|as well|a lot|very "
+    r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|cuz|since|but|so|though|although|too|as well|a lot|more than|very "
     r"much|so much|lol|haha|"
-    r"right now|at the moment|these days|nowadays|lately|actually|honestly|myself|and (?:i|i'm|i've|"
+    r"right now|at the moment|these days|nowadays|lately|actually|honestly|and (?:i|i'm|i've|"
     r"it|it's|its|they|he|she|"
     r"that|this|we|you|my|have|am|was|would|can|then|just|also|live|lives|work|works|enjoy|love|like|"
     r"hate|don't|currently|"
@@ -58,8 +58,8 @@ NAME = (
 )
 ANY_NAME = r"(?P<v>[A-Za-z\u00c0-\u024f\u4e00-\u9fff][\w'\-]*(?: [A-Za-z\u00c0-\u024f][\w'.\-]*){0,2})"
 END = (
-    r"\s*(?=$|[,.!?;:()\u2013\u2014]|\s-+\s|\s(?:and|but|so|because|since|for|with|now|right now|these "
-    r"days|too|at the moment|currently)\b)"
+    r"\s*(?=$|[,.!?;:()\u2013\u2014]|\s-+\s|\s(?:and|but|so|because|since|for|with|now|these days|"
+    r"too|at the moment|currently|in|on|near|as|where|which|when|while)\b)"
 )
 ADVERBS = (
     r"(?:(?:also|really|absolutely|just|still|currently|now|recently|always|definitely|truly|genuinely|"

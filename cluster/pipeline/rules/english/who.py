@@ -54,8 +54,9 @@ def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"(?:I'm|I am|Im|This is|this is|i'm|i am) {NAME}(?P<rest>[,.! ]*(?:by the way|here|nice to meet "
-        rf"you|and (?:I|i)\b.*)?)$"
+        rf"(?:I'm|I am|Im|This is|this is|i'm|i am) {NAME}(?P<rest>, an? .{{4,120}}|[,.! ]*(?:by the "
+        rf"way|here|"
+        rf"nice to meet you|and (?:I|i)\b.*)?)$"
     ),
     case=True,
 )
@@ -63,6 +64,10 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     value = person_of(match["v"])
     if value and proper(value) and not any(word.lower() in EN_NOT_NAMES for word in value.split()):
         yield Claim("name", value, confidence=0.85)
+        if match["rest"].startswith(", a"):
+            yield from occupation_of(match["rest"].split(" ", 2)[2])
+            if home := re.search(rf"\b(?:living|based) in {PLACE}{END}", match["rest"]):
+                yield Claim("residence", home["v"])
     elif value and value.lower() in EN_NATIONALITIES:
         yield Claim("nationality", value)
 
@@ -134,7 +139,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"i (?:(?:currently|now|still|actually|just) )*(?:live|reside|stay)(?: alone| together)?(?: "
+        rf"i (?:(?:currently|now|still|actually|just) )*(?:live|reside)(?: alone| together| with "
+        rf"[\w ']{{2,30}}?)?(?: "
         rf"(?:right|over) here| out| up| down)? in {PLACE}{END}"
     ),
     (
@@ -174,3 +180,33 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
     )
     if value and ended:
         yield Claim("residence", re.sub(r" any ?more$", "", value, flags=re.I), negates=True)
+
+
+@RULES.rule(
+    (
+        rf"{I_AM} (?:(?:quite|very|really|pretty|a bit|naturally|also) )*(?:an? )?(?:(?:total|huge|"
+        rf"big|real) )*"
+        r"(?P<v>introvert(?:ed)?|extrovert(?:ed)?|perfectionist|night owl|early bird|morning person|"
+        r"left-handed|only child|homebody|stay-at-home (?:mom|dad|mother|father|parent))"
+        r"\W*(?:$|(?:and|so|but|by)\b)"
+    ),
+)
+def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = match["v"].lower()
+    if value.startswith("stay-at-home"):
+        yield Claim("title", value)
+        return
+    if not value.endswith("ed"):
+        value = f"{'an' if value[0] in 'aeiou' else 'a'} {value}"
+    yield Claim("trait", value)
+
+
+@RULES.rule(
+    (
+        rf"{I_AM} (?:(?:really|also|so|absolutely|very|deathly) )*(?:afraid|terrified|scared) of "
+        r"(?P<v>heights|spiders|snakes|dogs|cats|clowns|flying|needles|the dark|water|thunder|insects|bugs|"
+        r"bees|public speaking|small spaces|enclosed spaces|elevators|blood|mice|rats|sharks|storms)\b"
+    ),
+)
+def _fear(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("fear", match["v"].lower())

@@ -24,7 +24,8 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
 _ORGANISATION = r"(?:the )?(?-i:[A-Z0-9][\w&.'\-]*(?: (?:(?:of|and|for|&|at|the) )?[A-Z][\w&.'\-]*){0,5})"
 _SOME_EMPLOYER = (
     r"an? (?:[\w\-]+ ){0,3}?(?:company|firm|startup|start-up|bank|hospital|school|university|agency|studio|"
-    r"restaurant|store|shop|clinic|lab|bakery|hotel|factory|library|museum|charity|nonprofit|non-profit|cafe|café)"
+    r"restaurant|store|shop|clinic|lab|bakery|hotel|factory|library|museum|charity|nonprofit|"
+    r"non-profit|cafe|café)"
 )
 _NOTHING_SAID = re.compile(r"an? (?:\w+ )?(?:company|firm|place)$", re.I)
 _OCCUPATION_END = re.compile(
@@ -46,7 +47,8 @@ _SCHOOLS = re.compile(
     re.I,
 )
 _EMPLOYERS = re.compile(
-    r"\b(?:inc|corp|ltd|llc|google|microsoft|apple|amazon|meta|netflix|tesla|alibaba|tencent|bytedance|huawei|"
+    r"\b(?:inc|corp|ltd|llc|google|microsoft|apple|amazon|meta|netflix|tesla|alibaba|tencent|"
+    r"bytedance|huawei|"
     r"company|bank|studios?|hospital|university|labs?|agency|group)\b",
     re.I,
 )
@@ -115,6 +117,10 @@ def _student(title: str, tail: str) -> Iterator[Claim]:
         r"got a (?:new )?job (?:at|with)|got hired (?:at|by)|accepted an offer from) "
         rf"(?P<v>{_ORGANISATION})(?: as an? (?P<job>[\w -]{{3,40}}?))?{END}"
     ),
+    (
+        rf"i(?:'ve| have) been (?:working|employed) (?:at|for|with) (?P<v>{_ORGANISATION}|{_SOME_EMPLOYER})"
+        rf"(?P<job>){END}"
+    ),
     rf"my (?:current )?(?:employer|company)(?:'s| is)(?: called| named)? (?P<v>{_ORGANISATION})(?P<job>)\W*$",
     r"i (?:currently )?work (?:at|for) (?P<v>(?-i:[a-z][\w&.\-]+))(?P<job>)\W*$",
 )
@@ -150,6 +156,16 @@ _NOT_EMPLOYERS = word_list(
 def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if not re.match(r"i do(?:n't| not)", match[0], re.I) or match["more"]:
         yield Claim("company", match["v"], negates=True)
+
+
+@RULES.rule(
+    r"i (?:(?:currently|also|now) )*teach (?P<v>[a-z]+(?: [a-z]+)?)"
+    r"(?: (?:at|to|in|for) (?:an? |the |my )?[\w ]{3,40})?\W*$"
+)
+def _teacher(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    subject = match["v"].lower()
+    if value_of(subject, words=2) and subject not in {"kids", "children", "people", "classes", "students"}:
+        yield Claim("title", f"{match['v']} teacher")
 
 
 @RULES.rule(
