@@ -262,31 +262,42 @@ class _Merge:
             return
 
         against = self.contradicting(claim, single_valued=candidate.single_valued)
-        later = [memory for memory in against if _said_at(memory) > at]
-        if later:
-            closer = min(later, key=lambda memory: (_said_at(memory), memory.id))
-            closed = next((memory for memory in same if memory.superseded_by == closer.id), None)
-            if closed is not None and not closed.immutable:
-                self.support(closed, candidate, at)
-                return
-            memory = new_memory(candidate, at)
-            memory = msgspec.structs.replace(
-                memory, valid_to=max(_said_at(closer), memory.valid_from or 0), superseded_by=closer.id
-            )
-            self.add(memory, candidate, "ADD", f"older than {closer.id}")
-            return
-
-        memory = new_memory(candidate, at)
         standing = [other for other in against if other.is_current(self.now)]
-        superseded = [other for other in standing if not other.immutable]
-        fixed = ", ".join(other.id for other in standing if other.immutable)
-        if superseded:
-            reason = f"supersedes {', '.join(other.id for other in superseded)}"
-            self.add(memory, candidate, "SUPERSEDE", reason)
+        older = [other for other in standing if _said_at(other) <= at and not other.immutable]
+        later = [other for other in against if _said_at(other) > at]
+        if later:
+            memory = self.add_closed(candidate, at, new_memory, same, later)
         else:
-            self.add(memory, candidate, "ADD", f"contradicts immutable {fixed}" if fixed else None)
-        for other in superseded:
-            self.close(other, memory, memory.valid_from if memory.valid_from is not None else at)
+            memory = new_memory(candidate, at)
+            fixed = ", ".join(other.id for other in standing if other.immutable)
+            if older:
+                reason = f"supersedes {', '.join(other.id for other in older)}"
+                self.add(memory, candidate, "SUPERSEDE", reason)
+            else:
+                self.add(memory, candidate, "ADD", f"contradicts immutable {fixed}" if fixed else None)
+        for other in older:
+            self.close(other, memory, at if later or memory.valid_from is None else memory.valid_from)
+
+    def add_closed(
+        self,
+        candidate: Candidate,
+        at: Millis,
+        new_memory: Callable[[Candidate, Millis], Memory],
+        same: Sequence[Memory],
+        later: Sequence[Memory],
+    ) -> Memory:
+        """Keep a claim that what was said `later` has overtaken: closed, or as evidence of one that is."""
+        closer = min(later, key=lambda memory: (_said_at(memory), memory.id))
+        closed = next((memory for memory in same if memory.superseded_by == closer.id), None)
+        if closed is not None and not closed.immutable:
+            self.support(closed, candidate, at)
+            return closed
+        memory = new_memory(candidate, at)
+        memory = msgspec.structs.replace(
+            memory, valid_to=max(_said_at(closer), memory.valid_from or 0), superseded_by=closer.id
+        )
+        self.add(memory, candidate, "ADD", f"older than {closer.id}")
+        return memory
 
     def decided(self, candidate: Candidate, action: Action, memory: Memory, reason: str) -> None:
         self.decisions.append(Decision(candidate, action, memory.id, reason))
