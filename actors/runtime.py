@@ -16,13 +16,15 @@ import signal
 import socket
 import stat
 import threading
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from cluster.api.errors import error_response
 from cluster.logs import get_log
 from cluster.settings import Settings
-from memgrid.errors import InvalidInput, Unavailable
+from memgrid.errors import InvalidInput, MemgridError, Unavailable
 from memgrid.subject import RAY_NAMESPACE
 
 APPLICATION: Final = "serve_app"
@@ -56,7 +58,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
     return {
         **common,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_loopback_haproxy(home, binary, statistics, metrics)),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_haproxy_program(home, binary, statistics, metrics)),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(home / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(home / "admin.sock"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(home / "metrics.sock"),
@@ -111,7 +113,8 @@ def _private_directory(path: Path) -> Path:
 
     Short, and not in TMPDIR: the path of a Unix socket has at most 107 characters, 56 of them Ray's.
     """
-    path.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
         raise Unavailable(
@@ -122,24 +125,42 @@ def _private_directory(path: Path) -> Path:
     return path
 
 
-def _loopback_haproxy(home: Path, binary: str, statistics: int, metrics: int) -> Path:
-    """A program that moves the statistics and metrics of the configuration it is given to loopback, and
-    then becomes HAProxy: Serve writes `bind *:port` and `bind :port` for them, and has no setting for it."""
+def _haproxy_program(home: Path, binary: str, statistics: int, metrics: int) -> Path:
+    """A program that mends the configuration it is given, and then becomes HAProxy.
+
+    Serve has no setting for these: its `bind *:port` and `bind :port` for statistics and metrics become
+    loopback; and while no replica is there HAProxy answers 503 in the shape of all our errors, which clients
+    try again, where Serve would have it say 500 in plain text.
+    """
+    away = _answer_of_haproxy(home, Unavailable("no replica can be reached", remedy="send it again"))
+    edits = [
+        rf"s/^( *bind )\*?:({statistics}|{metrics})$/\1127.0.0.1:\2/",
+        rf"s|^( *errorfile 50[234] ).*$|\1{away}|",
+    ]
+    script = " ".join(f"-e {shlex.quote(edit)}" for edit in edits)
     program = home / "haproxy"
     program.write_text(
         "#!/bin/sh\n"
         "previous=\n"
         'for argument in "$@"; do\n'
-        '  if [ "$previous" = -f ]; then\n'
-        rf"    sed -i -E 's/^( *bind )\*?:({statistics}|{metrics})$/\1127.0.0.1:\2/' "
-        '"$argument" || exit 1\n'
-        "  fi\n"
+        f'  [ "$previous" != -f ] || sed -i -E {script} "$argument" || exit 1\n'
         '  previous="$argument"\n'
         "done\n"
         f'exec {shlex.quote(binary)} "$@"\n'
     )
     program.chmod(0o700)
     return program
+
+
+def _answer_of_haproxy(home: Path, error: MemgridError) -> Path:
+    """An error as HAProxy keeps its own answers: the bytes of an HTTP response in a file."""
+    answer = error_response(error, request_id=None)
+    status = HTTPStatus(answer.status_code)
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", "Cache-Control: no-cache"]
+    lines += [f"{name.decode()}: {value.decode()}" for name, value in answer.raw_headers]
+    path = home / f"{status.value}.http"
+    path.write_bytes("\r\n".join([*lines, "", ""]).encode() + bytes(answer.body))
+    return path
 
 
 def close_handle_port() -> None:
@@ -199,8 +220,9 @@ def run(settings: Settings) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         ended.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
     start(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # After the start: Ray installs a handler of its own, which would end this process at once.
+        signal.signal(number, end)
     ended.wait()
     stop(settings)

@@ -7,6 +7,7 @@ loopback is served; from the first key on a key is required, for good.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -157,6 +158,7 @@ async def revoke_key(store: WideStore, key_id: str, *, clock: Clock = system_clo
     raise NotFound(f"there is no key {key_id!r}", remedy="see `memgrid keys list`")
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address."""
     if host.lower() == "localhost":

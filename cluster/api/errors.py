@@ -79,7 +79,7 @@ def detail_of(error: MemgridError, request_id: str | None) -> dict[str, Any]:
 
 def error_response(
     error: MemgridError,
-    request_id: str,
+    request_id: str | None,
     *,
     prefix: str | None = None,
     report: Mapping[str, Any] | None = None,
@@ -132,7 +132,7 @@ def from_validation(errors: Sequence[Any]) -> InvalidInput:
     if kind == "too_long":
         limit = first.get("ctx", {}).get("max_length")
         return PayloadTooLarge(f"{field}: at most {limit} are taken", field=field, remedy="send it in parts")
-    return InvalidInput(f"{field}: {message}", field=field)
+    return InvalidInput(f"{field}: {message}", field=field, remedy="/docs lists what each field takes")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
