@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -129,7 +129,7 @@ class Residents:
         self._on_activated = on_activated
         self._on_dropped = on_dropped
         self._residents: OrderedDict[Subject, Resident] = OrderedDict()
-        self._loading: dict[Subject, asyncio.Task[Resident]] = {}
+        self._loading: dict[Subject, asyncio.Task[None]] = {}
         self._bytes: dict[Subject, int] = {}
         self._total = 0
         self.activations = 0
@@ -150,10 +150,10 @@ class Residents:
     async def use(self, subject: Subject, *, fresh: bool) -> AsyncGenerator[Resident]:
         """The subject, activated if need be and not evicted meanwhile; `fresh` follows the store first,
         so that what any other owner has acknowledged is seen."""
-        resident = self._residents.get(subject)
-        if resident is None:
-            resident = await self._activate(subject)
-            fresh = False
+        # Activation ends before we run again: by then another subject may have pushed this one out.
+        while (resident := self._residents.get(subject)) is None:
+            # A load that was under way may have missed what was acknowledged before this use began.
+            fresh = not await self._activate(subject) and fresh
         resident.pins += 1
         try:
             if fresh:
@@ -170,31 +170,49 @@ class Residents:
         await resident.follow(lambda: self._catch_up(resident))
 
     async def reload(self, resident: Resident) -> None:
-        """Read the subject anew into `resident`: another owner has committed."""
+        """Read the subject anew into `resident`, for a caller that holds its `writing`: another owner has
+        committed. First everything is read and then everything applied, so that nobody sees half of it."""
+        subject = resident.subject
         as_of = self._position()
         before = set(resident.pending)
-        loaded = await self._store.load(resident.subject)
-        appended = resident.pending - before  # by this owner, while the store was being read
-        generation = resident.head.generation
+        held = {message.id for message in resident.hot.messages()}
+        loaded = await self._store.load(subject)
+        anew = loaded.head.generation != resident.head.generation
+        if anew:
+            before.update(resident.pending)
+            held.clear()
+        # Messages that another owner appended and settled are in no `loaded.pending`.
+        page = await self._store.tail(subject, loaded.tail if anew else resident.tail)
+        pending = {message.id: message for message in loaded.pending}
+        appended = resident.pending - before
+        settled = await self._in_runs(
+            subject,
+            [m.id for m in page.messages if m.id not in pending and (m.id not in held or m.id in appended)],
+        )
+        deleted = set[str]() if anew else await self._deleted_messages(resident)
+
+        pending.update(
+            (m.id, m) for m in page.messages if m.id not in settled and (m.id not in held or m.id in appended)
+        )
+        appended = resident.pending - before - settled  # by this owner, while the store was being read
         resident.head = loaded.head
-        resident.tail = loaded.tail
+        resident.tail = page.tail
         resident.parked = {run.id: run for run in loaded.parked}
-        if loaded.head.generation != generation:
+        if anew:
             resident.hot = HotSubject(self._dimension)
-            appended.clear()
         known = {memory.id: memory for memory in resident.hot.memories()}
         current = {memory.id for memory in loaded.memories}
         for memory in loaded.memories:
             if known.get(memory.id) != memory:
                 resident.hot.put_memory(memory, None)
-        for gone in known.keys() - current:
+        for gone in (known.keys() - current) | deleted:
             resident.hot.remove(gone)
-        await self._forget_deleted_messages(resident)
         resident.stats = None
-        resident.put_messages(loaded.pending)
-        resident.pending = {message.id for message in loaded.pending} | appended
+        resident.put_messages(pending.values())
+        resident.put_messages(page.messages)
+        resident.pending = pending.keys() | appended
         resident.touch()
-        self._on_loaded(resident, items_of(loaded.pending), as_of)
+        self._on_loaded(resident, items_of(pending.values()), as_of)
         await self._on_activated(resident)
 
     def drop(self, subject: Subject) -> None:
@@ -202,37 +220,55 @@ class Residents:
         self._residents.pop(subject, None)
         self._total -= self._bytes.pop(subject, 0)
 
-    async def _forget_deleted_messages(self, resident: Resident) -> None:
+    async def _deleted_messages(self, resident: Resident) -> set[str]:
+        """Hot messages that the store no longer has."""
         ids = [message.id for message in resident.hot.messages()]
+        deleted: set[str] = set()
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
             there = {message.id for message in await self._store.get_messages(resident.subject, page)}
-            for message_id in page:
-                if message_id not in there:
-                    resident.hot.remove(message_id)
+            deleted.update(id for id in page if id not in there)
+        return deleted
+
+    async def _in_runs(self, subject: Subject, ids: list[str]) -> set[str]:
+        """Those of these messages that an extraction run has settled."""
+        if not ids:
+            return set()
+        return {id for run in await self._store.runs_of(subject, ids) for id in run.input_ids}
 
     async def _catch_up(self, resident: Resident) -> None:
-        page = await self._store.tail(resident.subject, resident.tail)
-        if _differs(page.head, resident.head):
-            async with resident.writing:
-                # A commit of our own may have been on its way: only a head that still differs is foreign.
-                page = await self._store.tail(resident.subject, resident.tail)
-                if _differs(page.head, resident.head):
-                    await self.reload(resident)
-                    return
+        while True:
+            page = await self._store.tail(resident.subject, resident.tail)
+            if _differs(page.head, resident.head):
+                async with resident.writing:
+                    # A commit of our own may have been on its way: only a head that still differs is foreign.
+                    page = await self._store.tail(resident.subject, resident.tail)
+                    if _differs(page.head, resident.head):
+                        await self.reload(resident)
+                        return
+            new = [message.id for message in page.messages if resident.hot.message(message.id) is None]
+            # A tail may bring what was seen before, and is no longer hot.
+            settled = await self._in_runs(resident.subject, new)
+            if not _differs(page.head, resident.head):
+                break
         resident.tail = page.tail
-        if fresh := resident.put_messages(page.messages):
+        fresh = [m for m in resident.put_messages(page.messages) if m.id not in settled]
+        if fresh:
             resident.pending.update(message.id for message in fresh)
             self._on_appended(resident, items_of(fresh))
+        if new:
             await self._on_activated(resident)
 
-    async def _activate(self, subject: Subject) -> Resident:
-        if (task := self._loading.get(subject)) is None:
+    async def _activate(self, subject: Subject) -> bool:
+        """Whether the load began now: one under way may be older than what the caller has seen."""
+        began = (task := self._loading.get(subject)) is None
+        if task is None:
             task = self._loading[subject] = asyncio.create_task(self._load(subject))
             task.add_done_callback(lambda _: self._loading.pop(subject, None))
-        return await asyncio.shield(task)
+        await asyncio.shield(task)
+        return began
 
-    async def _load(self, subject: Subject) -> Resident:
+    async def _load(self, subject: Subject) -> None:
         as_of = self._position()
         loaded = await self._store.load(subject)
         resident = Resident(subject, loaded, self._dimension)
@@ -241,7 +277,15 @@ class Residents:
             resident.hot.put_memories(
                 (memory, _vector_of(memory, vectors.get(memory.id))) for memory in loaded.memories
             )
-        await self._load_messages(resident)
+        pages = await self._read_messages(resident)
+        # What another owner appended since is taken up from the tail, where it is seen to be pending.
+        late = {message.id for message in (await self._store.tail(subject, loaded.tail)).messages}
+        resident.hot.put_messages(
+            (message, stored.vector if stored is not None else None)
+            for page in reversed(pages)
+            for message, stored in reversed(page)
+            if message.id not in late
+        )
         resident.put_messages(loaded.pending)
         resident.pins += 1
         self._residents[subject] = resident
@@ -249,32 +293,29 @@ class Residents:
             self.activations += 1
             self._on_loaded(resident, items_of(loaded.pending), as_of)
             await self._on_activated(resident)
+            if late:
+                await self.follow(resident)
             self._account(resident)
         finally:
             resident.pins -= 1
-        return resident
 
-    async def _load_messages(self, resident: Resident) -> None:
-        """Messages newest first until the subject's eighth of the cache is full, then in order of time."""
-        pages: list[list[tuple[Message, StoredVector | None]]] = []
+    async def _read_messages(self, resident: Resident) -> list[Sequence[tuple[Message, StoredVector | None]]]:
+        """Pages of messages, newest first, until the subject's eighth of the cache is full."""
+        pages: list[Sequence[tuple[Message, StoredVector | None]]] = []
         room = self._max_bytes // 8 - resident.hot.nbytes
         before: str | None = None
         while True:
             page, before = await self._store.recent_messages(
                 resident.subject, self._model, before=before, limit=_PAGE
             )
-            pages.append(list(page))
+            pages.append(page)
             room -= sum(len(message.content) * 2 + 1500 for message, _ in page)
             if before is None:
                 break
             if room <= 0:
                 resident.complete = False
                 break
-        resident.hot.put_messages(
-            (message, stored.vector if stored is not None else None)
-            for page in reversed(pages)
-            for message, stored in reversed(page)
-        )
+        return pages
 
     def _account(self, resident: Resident) -> None:
         subject = resident.subject
