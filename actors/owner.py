@@ -70,6 +70,9 @@ class ShardOwner:
         self.background: asyncio.Task[int] | None = None
         """Filling a search index that began empty."""
         self._inflight = 0
+        self._idle = asyncio.Event()
+        """Set while no request is in flight."""
+        self._idle.set()
         self._draining = False
         self.waiters = Waiters()
         self.stats = DailyStats(store, clock)
@@ -186,6 +189,8 @@ class ShardOwner:
             await asyncio.gather(self.background, return_exceptions=True)
         await self.sweep.close()
         await self.loop.drain()
+        self.waiters.close()
+        await self._idle.wait()
         await self.vectors.close()
         await self.stats.close()
         await self.embedder.close()
@@ -210,10 +215,13 @@ class ShardOwner:
                     retry_after=1.0,
                 )
             self._inflight += 1
+            self._idle.clear()
             try:
                 return True, await self._answer(operation, Subject(*subject), request_id, body)
             finally:
                 self._inflight -= 1
+                if not self._inflight:
+                    self._idle.set()
         except MemgridError as error:
             outcome = error.code
             return False, failure(error)
@@ -311,6 +319,9 @@ class ShardOwner:
         self.stats.added(subject, sum(1 for entry in changes.entries if entry.event == "ADD"))
         for run in changes.runs:
             self.waiters.settled(subject, run.input_ids)
+        self.waiters.settled(subject, changes.delete_messages)
+        if changes.erase:
+            self.waiters.erased(subject)
         if gone := (*changes.delete, *changes.delete_messages):
             self.vectors.forget(
                 subject, resident.head.generation, tuple((i, resident.head.revision) for i in gone)
