@@ -98,6 +98,9 @@ class ExtractionLoop:
     async def drive(self, resident: Resident, run: Run) -> None:
         """Extract the messages of a parked run again. Raises what the extraction raises."""
         messages = await self._store.get_messages(resident.subject, run.input_ids)
+        if not messages:
+            await self._commits.commit(resident, lambda: self._emptied(resident, run))
+            return
         await self._extract_and_commit(resident, run.id, messages, attempt=run.attempts + 1, parked=True)
 
     def _set_timer(self) -> None:
@@ -281,6 +284,13 @@ class ExtractionLoop:
             created_at=self._clock(),
         )
         return Changes(commit_id=new_id(), at=self._clock(), actor="extraction", runs=(run,), run_id=run.id)
+
+    def _emptied(self, resident: Resident, run: Run) -> Changes | None:
+        """A parked run whose messages were all deleted has nothing left to do."""
+        if run.id not in resident.parked:
+            return None
+        done = msgspec.structs.replace(run, status="done", error=None)
+        return Changes(commit_id=new_id(), at=self._clock(), actor="extraction", runs=(done,), run_id=run.id)
 
     async def _earlier(self, resident: Resident, first: Message) -> Sequence[Message]:
         if self._context_messages == 0:
