@@ -161,7 +161,8 @@ class Writes:
         kept = await self._alive(resident, claimed, known)
         fresh = resident.put_messages(kept)
         in_runs: set[str] = set()
-        if known and fresh:
+        # A repeated request, too, may bring messages that were settled before, and are no longer hot.
+        if fresh and (known or not resident.complete):
             for run in await self._store.runs_of(resident.subject, [m.id for m in fresh]):
                 in_runs.update(run.input_ids)
         pending = [m for m in fresh if m.id not in in_runs]
@@ -317,8 +318,13 @@ class Writes:
     async def delete_memory(self, subject: Subject, request: ById, request_id: str) -> Count:
         """Forget a memory for good."""
         async with self._residents.use(subject, fresh=True) as resident:
-            _known_memory(resident, request.id)
-            return Count(count=await self._delete(resident, [request.id], "api"))
+            if resident.hot.memory(request.id) is None:
+                # The same request may have deleted it, in an owner that was lost before it could say so.
+                changes = await self._store.memory_history(subject, request.id, limit=1)
+                if any(change.commit_id == request_id for change in changes):
+                    return Count(count=1)
+                raise NotFound("there is no such memory", field="id")
+            return Count(count=await self._delete(resident, [request.id], "api", request_id))
 
     async def delete_memories(self, subject: Subject, request: DeleteMemories, request_id: str) -> Count:
         """Forget all memories that match."""
@@ -333,7 +339,9 @@ class Writes:
             ]
             return Count(count=await self._delete(resident, ids, "api"))
 
-    async def _delete(self, resident: Resident, ids: Sequence[str], actor: str) -> int:
+    async def _delete(
+        self, resident: Resident, ids: Sequence[str], actor: str, commit_id: str | None = None
+    ) -> int:
         deleted = 0
         for start in range(0, len(ids), CHUNK):
             page = ids[start : start + CHUNK]
@@ -344,7 +352,7 @@ class Writes:
                 if not gone:
                     return None
                 return Changes(
-                    commit_id=new_id(),
+                    commit_id=commit_id or new_id(),
                     at=self._clock(),
                     actor=actor,
                     delete=tuple(gone),
