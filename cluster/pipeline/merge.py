@@ -14,26 +14,26 @@ where a subject's messages have several speakers (claims of two speakers never m
 from __future__ import annotations
 
 import heapq
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
 from cluster.model import ChangeEntry, Labels, Memory, Message, Millis
+from cluster.pipeline.known_index import ClaimKey, KnownIndex, claim_of
+from cluster.pipeline.known_index import said_at as last_said
 from cluster.pipeline.port import Candidate
 from memgrid.models import SourceType
 from memgrid.subject import Subject
 
+__all__ = ["Action", "Decision", "Decisions", "KnownIndex", "merge", "verbatim"]
+
 MAX_SOURCES = 64
+"""Message ids kept with a memory: the newest; `evidence` counts them all."""
 MAX_NOTE_CHARACTERS = 65_536
 """A longer message is cut in its note (a commit is bounded); the message itself is kept whole."""
 
 Action = Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
-
-_NOT_TEXT = re.compile(r"[^\w+#]+")
-_ARTICLE = re.compile(r"(?:an?|the) ")
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -54,166 +54,6 @@ class Decisions(msgspec.Struct, frozen=True):
     decisions: tuple[Decision, ...] = ()
 
 
-def normalise(text: str) -> str:
-    """Text as it is compared: NFKC, case-folded, without punctuation; + and # are kept for "C++", "C#"."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return _NOT_TEXT.sub(" ", folded).strip() or folded.strip()
-
-
-def _normalise_value(value: object) -> str | None:
-    if value is None:
-        return None
-    folded = normalise(str(value))
-    return _ARTICLE.sub("", folded, count=1) if _ARTICLE.match(folded) else folded
-
-
-class _Claim(NamedTuple):
-    """What a candidate or a memory says, in comparable form."""
-
-    speaker: str | None
-    text: str
-    topic: str | None
-    subtopic: str | None
-    value: str | None
-    negates: bool
-
-    @property
-    def slot(self) -> tuple[str | None, str, str] | None:
-        if self.topic is None or self.subtopic is None:
-            return None
-        return self.speaker, self.topic, self.subtopic
-
-    @property
-    def taste(self) -> tuple[str | None, str] | None:
-        """Key of claims about liking or disliking one thing."""
-        return (self.speaker, self.value) if self.topic == "interest" and self.value else None
-
-    @property
-    def dislikes(self) -> bool:
-        return self.subtopic is not None and self.subtopic.startswith("dislike")
-
-
-def _claim_of(claim: Candidate | Memory) -> _Claim:
-    attributes = claim.attributes
-    is_candidate = isinstance(claim, Candidate)
-    return _Claim(
-        speaker=attributes.get("speaker"),
-        text=normalise(claim.text),
-        topic=claim.topic,
-        subtopic=claim.subtopic,
-        value=_normalise_value(claim.value if is_candidate else attributes.get("value")),
-        negates=claim.negates if is_candidate else bool(attributes.get("negates")),
-    )
-
-
-def _said_at(memory: Memory) -> Millis:
-    for at in (memory.attributes.get("said_at"), memory.valid_from, memory.event_time):
-        if isinstance(at, int):
-            return at
-    return memory.created_at
-
-
-class KnownIndex:
-    """A subject's memories by what they say, so that merging looks at few of them.
-
-    Build it once per subject and `apply` what was committed, or let `merge` build one.
-    """
-
-    def __init__(self, memories: Iterable[Memory] = ()) -> None:
-        self.memories: dict[str, Memory] = {}
-        self._claims: dict[str, _Claim] = {}
-        self._by_text: dict[tuple[str | None, str], list[str]] = {}
-        self._by_slot: dict[tuple[str | None, str, str], list[str]] = {}
-        self._denials: dict[tuple[str | None, str, str], list[str]] = {}
-        self._by_value: dict[tuple[tuple[str | None, str, str], str], list[str]] = {}
-        self._by_taste: dict[tuple[str | None, str], list[str]] = {}
-        for memory in memories:
-            self.put(memory)
-
-    def apply(self, decisions: Decisions) -> None:
-        """Take over what a commit has made true."""
-        for memory_id in decisions.delete:
-            self.remove(memory_id)
-        for memory in decisions.put:
-            self.put(memory)
-
-    def put(self, memory: Memory) -> None:
-        """Add a memory, or replace the one with its id."""
-        if memory.kind in ("variable", "task"):
-            # Set by name and by the caller: never what a claim is compared with.
-            self.memories[memory.id] = memory
-            return
-        claim = _claim_of(memory)
-        if memory.id in self.memories:
-            if self._claims.get(memory.id) == claim:
-                self.memories[memory.id] = memory
-                return
-            self.remove(memory.id)
-        self.memories[memory.id] = memory
-        self._claims[memory.id] = claim
-        for keys, key in self._keys(claim):
-            keys.setdefault(key, []).append(memory.id)
-
-    def remove(self, memory_id: str) -> None:
-        """Forget a memory; one that is not there is no error."""
-        self.memories.pop(memory_id, None)
-        claim = self._claims.pop(memory_id, None)
-        if claim is not None:
-            for keys, key in self._keys(claim):
-                keys[key].remove(memory_id)
-                if not keys[key]:
-                    del keys[key]
-
-    def _keys(self, claim: _Claim) -> Iterable[tuple[dict[Any, list[str]], Any]]:
-        yield self._by_text, (claim.speaker, claim.text)
-        slot = claim.slot
-        if slot is None:
-            return
-        yield (self._denials if claim.negates else self._by_slot), slot
-        if claim.value is not None:
-            yield self._by_value, (slot, claim.value)
-        if claim.taste is not None:
-            yield self._by_taste, claim.taste
-
-    def same(self, claim: _Claim) -> Iterable[str]:
-        """Ids of memories that mean the same."""
-        yield from self._by_text.get((claim.speaker, claim.text), ())
-        if claim.slot is not None and claim.value is not None:
-            for memory_id in self._by_value.get((claim.slot, claim.value), ()):
-                if self._claims[memory_id].negates == claim.negates:
-                    yield memory_id
-
-    def contradicting(self, claim: _Claim, *, single_valued: bool) -> Iterable[str]:
-        """Ids of memories, current or not, that cannot be true together with the claim."""
-        slot = claim.slot
-        if slot is None:
-            return
-        if claim.negates:
-            if claim.value is None:
-                yield from self._by_slot.get(slot, ())
-            else:
-                for memory_id in self._by_value.get((slot, claim.value), ()):
-                    if not self._claims[memory_id].negates:
-                        yield memory_id
-        else:
-            if single_valued:
-                for memory_id in self._by_slot.get(slot, ()):
-                    other = self._claims[memory_id]
-                    if other.value != claim.value or (claim.value is None and other.text != claim.text):
-                        yield memory_id
-            for memory_id in self._denials.get(slot, ()):
-                if self._claims[memory_id].value in (None, claim.value):
-                    yield memory_id
-        if claim.taste is not None:
-            for memory_id in self._by_taste.get(claim.taste, ()):
-                other = self._claims[memory_id]
-                opposed = other.dislikes != claim.dislikes
-                if claim.negates or other.negates:
-                    opposed = not opposed and claim.negates != other.negates
-                if opposed:
-                    yield memory_id
-
-
 class _Merge:
     """One merge under way: what is known, and on top of it what this batch has changed."""
 
@@ -229,11 +69,11 @@ class _Merge:
     def get(self, memory_id: str) -> Memory:
         return self.touched.get(memory_id) or self.known.memories[memory_id]
 
-    def same(self, claim: _Claim) -> list[Memory]:
+    def same(self, claim: ClaimKey) -> list[Memory]:
         ids = dict.fromkeys((*self.known.same(claim), *self.fresh.same(claim)))
         return [self.get(memory_id) for memory_id in ids]
 
-    def contradicting(self, claim: _Claim, *, single_valued: bool) -> list[Memory]:
+    def contradicting(self, claim: ClaimKey, *, single_valued: bool) -> list[Memory]:
         ids = dict.fromkeys(
             (
                 *self.known.contradicting(claim, single_valued=single_valued),
@@ -246,7 +86,7 @@ class _Merge:
         self, candidate: Candidate, at: Millis, new_memory: Callable[[Candidate, Millis], Memory]
     ) -> None:
         """Merge one candidate, whose claim was made at `at`."""
-        claim = _claim_of(candidate)
+        claim = claim_of(candidate)
         same = self.same(claim)
 
         counted = next((memory for memory in same if _has(memory, candidate.sources)), None)
@@ -263,8 +103,8 @@ class _Merge:
 
         against = self.contradicting(claim, single_valued=candidate.single_valued)
         standing = [other for other in against if other.is_current(self.now)]
-        older = [other for other in standing if _said_at(other) <= at and not other.immutable]
-        later = [other for other in against if _said_at(other) > at]
+        older = [other for other in standing if last_said(other) <= at and not other.immutable]
+        later = [other for other in against if last_said(other) > at]
         if later:
             memory = self.add_closed(candidate, at, new_memory, same, later)
         else:
@@ -287,14 +127,14 @@ class _Merge:
         later: Sequence[Memory],
     ) -> Memory:
         """Keep a claim that what was said `later` has overtaken: closed, or as evidence of one that is."""
-        closer = min(later, key=lambda memory: (_said_at(memory), memory.id))
+        closer = min(later, key=lambda memory: (last_said(memory), memory.id))
         closed = next((memory for memory in same if memory.superseded_by == closer.id), None)
         if closed is not None and not closed.immutable:
             self.support(closed, candidate, at)
             return closed
         memory = new_memory(candidate, at)
         memory = msgspec.structs.replace(
-            memory, valid_to=max(_said_at(closer), memory.valid_from or 0), superseded_by=closer.id
+            memory, valid_to=max(last_said(closer), memory.valid_from or 0), superseded_by=closer.id
         )
         self.add(memory, candidate, "ADD", f"older than {closer.id}")
         return memory
@@ -315,7 +155,7 @@ class _Merge:
         new = [source for source in candidate.sources if source not in memory.sources]
         evidence = memory.attributes.get("evidence", len(memory.sources)) + len(new)
         attributes = memory.attributes | {
-            "said_at": max(at, _said_at(memory)),
+            "said_at": max(at, last_said(memory)),
             "evidence": evidence,
         }
         if memory.id not in self.touched:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.model import Memory, Message
-from cluster.pipeline.merge import MAX_SOURCES, Decisions, KnownIndex, merge, normalise, verbatim
+from cluster.pipeline.known_index import KnownIndex, normalise
+from cluster.pipeline.merge import MAX_SOURCES, Decisions, merge, verbatim
 from cluster.pipeline.port import Candidate
 from memgrid.subject import Subject
 
@@ -503,7 +504,7 @@ def test_an_index_that_is_kept_decides_as_a_new_one(history: list[Candidate], fi
             max_memories=5,
         )
         assert kept == fresh
-        index.apply(kept)
+        index.apply(put=kept.put, delete=kept.delete)
         store.apply(fresh)
     assert index.memories == store.memories
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from cluster.model import Memory, Message
-from cluster.pipeline.merge import normalise
+from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.slots import SLOTS
 

@@ -1,0 +1,176 @@
+"""What a subject is known to say, by text, slot and value: so that merging looks at few memories."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from cluster.model import Memory, Millis
+from cluster.pipeline.port import Candidate
+
+_NOT_TEXT = re.compile(r"[^\w+#]+")
+_ARTICLE = re.compile(r"(?:an?|the) ")
+
+
+def normalise(text: str) -> str:
+    """Text as it is compared: NFKC, case-folded, without punctuation; + and # are kept for "C++", "C#"."""
+    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    return _NOT_TEXT.sub(" ", folded).strip() or folded.strip()
+
+
+def _normalise_value(value: object) -> str | None:
+    if value is None:
+        return None
+    folded = normalise(str(value))
+    return _ARTICLE.sub("", folded, count=1) if _ARTICLE.match(folded) else folded
+
+
+class ClaimKey(NamedTuple):
+    """What a candidate or a memory says, in comparable form."""
+
+    speaker: str | None
+    text: str
+    topic: str | None
+    subtopic: str | None
+    value: str | None
+    negates: bool
+
+    @property
+    def slot(self) -> tuple[str | None, str, str] | None:
+        if self.topic is None or self.subtopic is None:
+            return None
+        return self.speaker, self.topic, self.subtopic
+
+    @property
+    def taste(self) -> tuple[str | None, str] | None:
+        """Key of claims about liking or disliking one thing."""
+        return (self.speaker, self.value) if self.topic == "interest" and self.value else None
+
+    @property
+    def dislikes(self) -> bool:
+        return self.subtopic is not None and self.subtopic.startswith("dislike")
+
+
+def claim_of(claim: Candidate | Memory) -> ClaimKey:
+    """What a candidate or a memory says."""
+    attributes = claim.attributes
+    is_candidate = isinstance(claim, Candidate)
+    return ClaimKey(
+        speaker=attributes.get("speaker"),
+        text=normalise(claim.text),
+        topic=claim.topic,
+        subtopic=claim.subtopic,
+        value=_normalise_value(claim.value if is_candidate else attributes.get("value")),
+        negates=claim.negates if is_candidate else bool(attributes.get("negates")),
+    )
+
+
+def said_at(memory: Memory) -> Millis:
+    """When a memory was last said; one made by hand: since when it holds, or when it was made."""
+    for at in (memory.attributes.get("said_at"), memory.valid_from, memory.event_time):
+        if isinstance(at, int):
+            return at
+    return memory.created_at
+
+
+class KnownIndex:
+    """A subject's memories by what they say, so that merging looks at few of them.
+
+    Build it once per subject and `apply` what was committed, or let `merge` build one.
+    """
+
+    def __init__(self, memories: Iterable[Memory] = ()) -> None:
+        self.memories: dict[str, Memory] = {}
+        self._claims: dict[str, ClaimKey] = {}
+        self._by_text: dict[tuple[str | None, str], list[str]] = {}
+        self._by_slot: dict[tuple[str | None, str, str], list[str]] = {}
+        self._denials: dict[tuple[str | None, str, str], list[str]] = {}
+        self._by_value: dict[tuple[tuple[str | None, str, str], str], list[str]] = {}
+        self._by_taste: dict[tuple[str | None, str], list[str]] = {}
+        for memory in memories:
+            self.put(memory)
+
+    def apply(self, *, put: Iterable[Memory] = (), delete: Iterable[str] = ()) -> None:
+        """Take over what a commit has made true."""
+        for memory_id in delete:
+            self.remove(memory_id)
+        for memory in put:
+            self.put(memory)
+
+    def put(self, memory: Memory) -> None:
+        """Add a memory, or replace the one with its id."""
+        if memory.kind in ("variable", "task"):
+            # Set by name and by the caller: never what a claim is compared with.
+            self.memories[memory.id] = memory
+            return
+        claim = claim_of(memory)
+        if memory.id in self.memories:
+            if self._claims.get(memory.id) == claim:
+                self.memories[memory.id] = memory
+                return
+            self.remove(memory.id)
+        self.memories[memory.id] = memory
+        self._claims[memory.id] = claim
+        for keys, key in self._keys(claim):
+            keys.setdefault(key, []).append(memory.id)
+
+    def remove(self, memory_id: str) -> None:
+        """Forget a memory; one that is not there is no error."""
+        self.memories.pop(memory_id, None)
+        claim = self._claims.pop(memory_id, None)
+        if claim is not None:
+            for keys, key in self._keys(claim):
+                keys[key].remove(memory_id)
+                if not keys[key]:
+                    del keys[key]
+
+    def _keys(self, claim: ClaimKey) -> Iterable[tuple[dict[Any, list[str]], Any]]:
+        yield self._by_text, (claim.speaker, claim.text)
+        slot = claim.slot
+        if slot is None:
+            return
+        yield (self._denials if claim.negates else self._by_slot), slot
+        if claim.value is not None:
+            yield self._by_value, (slot, claim.value)
+        if claim.taste is not None:
+            yield self._by_taste, claim.taste
+
+    def same(self, claim: ClaimKey) -> Iterable[str]:
+        """Ids of memories that mean the same."""
+        yield from self._by_text.get((claim.speaker, claim.text), ())
+        if claim.slot is not None and claim.value is not None:
+            for memory_id in self._by_value.get((claim.slot, claim.value), ()):
+                if self._claims[memory_id].negates == claim.negates:
+                    yield memory_id
+
+    def contradicting(self, claim: ClaimKey, *, single_valued: bool) -> Iterable[str]:
+        """Ids of memories, current or not, that cannot be true together with the claim."""
+        slot = claim.slot
+        if slot is None:
+            return
+        if claim.negates:
+            if claim.value is None:
+                yield from self._by_slot.get(slot, ())
+            else:
+                for memory_id in self._by_value.get((slot, claim.value), ()):
+                    if not self._claims[memory_id].negates:
+                        yield memory_id
+        else:
+            if single_valued:
+                for memory_id in self._by_slot.get(slot, ()):
+                    other = self._claims[memory_id]
+                    if other.value != claim.value or (claim.value is None and other.text != claim.text):
+                        yield memory_id
+            for memory_id in self._denials.get(slot, ()):
+                if self._claims[memory_id].value in (None, claim.value):
+                    yield memory_id
+        if claim.taste is not None:
+            for memory_id in self._by_taste.get(claim.taste, ()):
+                other = self._claims[memory_id]
+                opposed = other.dislikes != claim.dislikes
+                if claim.negates or other.negates:
+                    opposed = not opposed and claim.negates != other.negates
+                if opposed:
+                    yield memory_id
