@@ -557,11 +557,17 @@ def encode_cursor(text: str) -> str:
 def decode_cursor(cursor: str) -> str:
     """Raises InvalidInput for what is no cursor."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise InvalidInput(
-            "this is not a cursor", field="cursor", remedy="send the cursor of the page before, unchanged"
-        ) from error
+        raise _bad_cursor() from error
+
+
+def _bad_cursor() -> InvalidInput:
+    return InvalidInput(
+        "this is not a cursor of this list",
+        field="cursor",
+        remedy="send the cursor of the page before, unchanged",
+    )
 
 
 def encode_offset(offset: int) -> str:
@@ -574,11 +580,7 @@ def decode_offset(cursor: str | None) -> int:
         return 0
     text = decode_cursor(cursor)
     if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise InvalidInput(
-            "this is not a cursor of a search",
-            field="cursor",
-            remedy="send the cursor of the page before, unchanged",
-        )
+        raise _bad_cursor()
     return int(text)
 
 
