@@ -127,12 +127,14 @@ def _explain(raw: bytes, message: str, max_depth: int) -> InvalidInput:
     except InvalidInput as problem:
         return problem
     except UnicodeDecodeError as error:
-        return InvalidInput(f"the body is not UTF-8 (at byte {error.start})", field="body")
+        return InvalidInput(
+            f"the body is not UTF-8 (at byte {error.start})", field="body", remedy="send JSON in UTF-8"
+        )
     except RecursionError:
         return _too_deep("body", max_depth)
     except ValueError:
         pass
-    return InvalidInput(f"the body is not JSON: {message}", field="body")
+    return InvalidInput(f"the body is not JSON: {message}", field="body", remedy="/docs has an example")
 
 
 def _check(value: Any, max_depth: int) -> None:
@@ -151,7 +153,11 @@ def _check(value: Any, max_depth: int) -> None:
                     remedy="send whole characters",
                 )
         elif isinstance(item, float) and not math.isfinite(item):
-            raise InvalidInput(f"{_name(path)}: is not a finite number", field=_name(path))
+            raise InvalidInput(
+                f"{_name(path)}: is not a finite number",
+                field=_name(path),
+                remedy="JSON has none such: send null or text",
+            )
         elif isinstance(item, int) and item not in _INT_RANGE:
             raise InvalidInput(
                 f"{_name(path)}: is beyond 64 bits", field=_name(path), remedy="send it as text"

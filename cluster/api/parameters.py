@@ -76,9 +76,9 @@ def json_object(text: str | None, field: str, max_depth: int) -> dict[str, Any] 
     try:
         value = parse_json(text.encode(), max_depth)
     except InvalidInput as error:
-        raise InvalidInput(f"{field}: {error.message}", field=field) from error
+        raise InvalidInput(f"{field}: {error.message}", field=field, remedy=error.remedy) from error
     if not isinstance(value, dict):
-        raise InvalidInput(f"{field}: must be a JSON object", field=field)
+        raise InvalidInput(f"{field}: must be a JSON object", field=field, remedy='send {"key": value}')
     return cast("dict[str, Any]", value)
 
 
