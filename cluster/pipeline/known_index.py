@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from cluster.model import Memory, Millis
 from cluster.pipeline.port import Candidate
@@ -75,6 +75,16 @@ def said_at(memory: Memory) -> Millis:
     return memory.created_at
 
 
+class Effects(Protocol):
+    """What a merge, or any commit, does to a subject's memories."""
+
+    @property
+    def put(self) -> Sequence[Memory]: ...
+
+    @property
+    def delete(self) -> Sequence[str]: ...
+
+
 class KnownIndex:
     """A subject's memories by what they say, so that merging looks at few of them.
 
@@ -92,11 +102,11 @@ class KnownIndex:
         for memory in memories:
             self.put(memory)
 
-    def apply(self, *, put: Iterable[Memory] = (), delete: Iterable[str] = ()) -> None:
+    def apply(self, effects: Effects) -> None:
         """Take over what a commit has made true."""
-        for memory_id in delete:
+        for memory_id in effects.delete:
             self.remove(memory_id)
-        for memory in put:
+        for memory in effects.put:
             self.put(memory)
 
     def put(self, memory: Memory) -> None:

@@ -504,7 +504,7 @@ def test_an_index_that_is_kept_decides_as_a_new_one(history: list[Candidate], fi
             max_memories=5,
         )
         assert kept == fresh
-        index.apply(put=kept.put, delete=kept.delete)
+        index.apply(kept)
         store.apply(fresh)
     assert index.memories == store.memories
 
