@@ -102,18 +102,21 @@ class Server:
                 continue
         return found
 
-    def kill_actor(self) -> None:
-        """kill -9 of the shard actors."""
-        self._kill(self.pids_of("ray::ShardActor"))
+    def kill_actor(self) -> int:
+        """kill -9 of the shard actors; how many there were."""
+        return self._kill(self.pids_of("ray::ShardActor"))
 
-    def kill_replica(self) -> None:
-        """kill -9 of the Serve replicas."""
-        self._kill(self.pids_of("ray::ServeReplica"))
+    def kill_replica(self) -> int:
+        """kill -9 of the Serve replicas; how many there were."""
+        return self._kill(self.pids_of("ray::ServeReplica"))
 
-    def kill_everything(self) -> None:
-        """kill -9 of every process: the driver, Ray, its workers."""
-        self._kill([process.pid for process in self.processes()])
+    def kill_everything(self) -> int:
+        """kill -9 of every process: the driver, Ray, its workers; how many there were."""
+        killed = self._kill([process.pid for process in self.processes()])
         self._wait_gone()
+        if self._process is not None:
+            self._process.wait(30)
+        return killed
 
     def stop(self) -> None:
         """SIGTERM, as an operator would; whatever is left after that is killed."""
@@ -126,12 +129,15 @@ class Server:
             self.kill_everything()
             self._process = None
 
-    def _kill(self, pids: list[int]) -> None:
+    def _kill(self, pids: list[int]) -> int:
+        killed = 0
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
+                killed += 1
             except ProcessLookupError:
                 continue
+        return killed
 
     def _wait_gone(self) -> None:
         deadline = time.monotonic() + 30
