@@ -136,6 +136,8 @@ def _haproxy_program(home: Path, binary: str, statistics: int, metrics: int) -> 
     edits = [
         rf"s/^( *bind )\*?:({statistics}|{metrics})$/\1127.0.0.1:\2/",
         rf"s|^( *errorfile 50[234] ).*$|\1{away}|",
+        # Every path is the application's: without one it is not there yet, or is there no longer.
+        r"s/^( *http-request) return status 404 .*$/\1 deny deny_status 503/",
     ]
     script = " ".join(f"-e {shlex.quote(edit)}" for edit in edits)
     program = home / "haproxy"
