@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -19,6 +19,9 @@ _MAX_BACKOFF_SECONDS = 0.5
 
 CHUNK = 150
 """Rows in one commit of a bulk change: well below MAX_COMMIT_ROWS, and below its bytes for usual texts."""
+
+_CHUNK_BYTES = 200_000
+"""Encoded memories in one commit of several: their texts are in its change row once more."""
 
 Build = Callable[[], Changes | None]
 
@@ -96,3 +99,17 @@ class Commits:
 
 def _stamp(memory: Memory, revision: int) -> Memory:
     return msgspec.structs.replace(memory, revision=revision)
+
+
+def in_chunks(rows: Sequence[Memory | str]) -> list[list[Memory | str]]:
+    """Memories to put and ids to delete, in parts that each fit into one commit."""
+    chunks: list[list[Memory | str]] = []
+    room = 0
+    for row in rows:
+        size = len(msgspec.msgpack.encode(row))
+        if not chunks or len(chunks[-1]) >= CHUNK or size > room:
+            chunks.append([])
+            room = _CHUNK_BYTES
+        chunks[-1].append(row)
+        room -= size
+    return chunks

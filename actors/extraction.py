@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from actors.commits import CHUNK, Commits
+from actors.commits import Commits, in_chunks
 from actors.resident import Resident, Residents
 from actors.waiters import Waiters
 from cluster import buffer_events as events
@@ -203,7 +203,7 @@ class ExtractionLoop:
         raise Overloaded("another owner keeps changing this subject", retry_after=1.0)
 
     def _decide(self, resident: Resident, messages: Sequence[Message], extraction: Extraction) -> Decisions:
-        known = KnownIndex(resident.hot.memories())
+        known = resident.known
         subject, labels, now = resident.subject, messages[-1].labels, self._clock()
         kept = verbatim(
             [message for message in messages if not message.infer],
@@ -216,7 +216,9 @@ class ExtractionLoop:
         )
         if not extraction.candidates:
             return Decisions(put=_placed(kept.put, messages), delete=kept.delete, entries=kept.entries)
-        known.apply(kept)
+        if kept.put or kept.delete:
+            known = KnownIndex(resident.hot.memories())
+            known.apply(kept)
         found = merge(
             extraction.candidates,
             known,
@@ -228,18 +230,18 @@ class ExtractionLoop:
             max_memories=self._max_memories,
             said_at={message.id: message.event_time for message in messages},
         )
-        put = {memory.id: memory for memory in (*kept.put, *found.put)}
+        delete = dict.fromkeys(kept.delete + found.delete)
+        put = {memory.id: memory for memory in (*kept.put, *found.put) if memory.id not in delete}
         return Decisions(
             put=_placed(put.values(), messages),
-            delete=tuple(dict.fromkeys(kept.delete + found.delete)),
+            delete=tuple(delete),
             entries=kept.entries + found.entries,
         )
 
     async def _commit_held(self, resident: Resident, run: Run, decisions: Decisions) -> None:
         """All of it in one commit; a large one in several, the last of which settles the messages, so that
         a crash in between runs the extraction again and merges into what has landed."""
-        rows: list[Memory | str] = [*decisions.put, *decisions.delete]
-        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)] or [[]]
+        chunks = in_chunks([*decisions.put, *decisions.delete]) or [[]]
         for number, chunk in enumerate(chunks):
             last = number == len(chunks) - 1
             ids = {row if isinstance(row, str) else row.id for row in chunk}

@@ -307,11 +307,10 @@ class ShardOwner:
     async def _on_activated(self, resident: Resident) -> None:
         self.vectors.add(resident, [unit for unit, _ in resident.hot.missing_vectors()])
 
-    def _may_drop(self, subject: Subject) -> bool:
-        resident = self.residents.peek(subject)
-        if resident is None or resident.pending or self.vectors.backlog(subject):
+    def _may_drop(self, resident: Resident, with_backlog: bool) -> bool:
+        if resident.pending or (not with_backlog and self.vectors.backlog(resident.subject)):
             return False
-        self.loop.dispatch(events.Unloaded(subject))
+        self.loop.dispatch(events.Unloaded(resident.subject))
         return True
 
     def _on_landed(self, resident: Resident, changes: Changes) -> None:

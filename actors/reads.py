@@ -166,7 +166,7 @@ class Reads:
                 )
                 answer = encode(result)
                 if not degraded and state == _state(resident):
-                    self.cache.put(key, state, _true_until(resident, now), answer)
+                    self.cache.put(key, state, resident.hot.next_end(now), answer)
                 self._on_searched(subject, page[0].score if page else 0.0)
                 return answer
         finally:
@@ -436,7 +436,7 @@ class Reads:
             profile = build_profile(subject, memories, resident.stats, now, "zh" if chinese else "en")
             answer = encode(profile)
             if state == _state(resident):
-                self.cache.put(key, state, _true_until(resident, now), answer)
+                self.cache.put(key, state, resident.hot.next_end(now), answer)
             return answer
 
     async def _stats(self, resident: Resident) -> MessageStats:
@@ -586,14 +586,3 @@ def decode_offset(cursor: str | None) -> int:
 
 def _state(resident: Resident) -> tuple[int, ...]:
     return (resident.head.generation, resident.head.revision, resident.position)
-
-
-def _true_until(resident: Resident, now: Millis) -> Millis:
-    """The next time at which a memory ends by itself."""
-    ends: Sequence[Millis] = [
-        end
-        for memory in resident.hot.memories()
-        for end in (memory.expires_at, memory.valid_to)
-        if end is not None and end > now
-    ]
-    return min(ends, default=now + 3_600_000)

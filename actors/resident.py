@@ -12,6 +12,7 @@ import msgspec
 
 from cluster.buffer_events import Item
 from cluster.model import Head, Memory, Message, Run
+from cluster.pipeline.known_index import KnownIndex
 from cluster.profile import MessageStats
 from cluster.retrieval.hot_subject import HotSubject
 from cluster.retrieval.unit_text import embedding_text
@@ -35,6 +36,7 @@ class Resident:
         """Counts every change that an answer could show; with the revision it keys the caches."""
         self.complete = True
         """Whether every message is hot; if not, older ones are found through the search index."""
+        self._known: KnownIndex | None = None
         self.stats: MessageStats | None = None
         """Of all messages; None until a profile asks, and after a deletion."""
         self.writing = asyncio.Lock()
@@ -42,6 +44,13 @@ class Resident:
         self.pins = 0
         self._following: asyncio.Task[None] | None = None
         self._queued: asyncio.Task[None] | None = None
+
+    @property
+    def known(self) -> KnownIndex:
+        """The memories as merging looks them up."""
+        if self._known is None:
+            self._known = KnownIndex(self.hot.memories())
+        return self._known
 
     def touch(self) -> None:
         """Something that answers show has changed."""
@@ -65,12 +74,20 @@ class Resident:
         self.head = head
         for memory in put:
             self.hot.put_memory(memory, None)
+            if self._known is not None:
+                self._known.put(memory)
         for unit in gone:
             self.hot.remove(unit)
+            if self._known is not None:
+                self._known.remove(unit)
         for message_id, marked in marks.items():
             if (message := self.hot.message(message_id)) is not None:
                 self.hot.replace_message(msgspec.structs.replace(message, marks=marked))
         self.touch()
+
+    def forget_known(self) -> None:
+        """The memories are about to be read anew."""
+        self._known = None
 
     def settle(self, run: Run) -> None:
         """Take up a run that has landed: its messages are no longer pending."""
@@ -117,7 +134,7 @@ class Residents:
         on_loaded: Callable[[Resident, tuple[Item, ...], int], None],
         on_appended: Callable[[Resident, tuple[Item, ...]], None],
         on_activated: Callable[[Resident], Awaitable[None]],
-        on_dropped: Callable[[Subject], bool],
+        on_dropped: Callable[[Resident, bool], bool],
     ) -> None:
         self._store = store
         self._model = model
@@ -198,6 +215,7 @@ class Residents:
         resident.head = loaded.head
         resident.tail = page.tail
         resident.parked = {run.id: run for run in loaded.parked}
+        resident.forget_known()
         if anew:
             resident.hot = HotSubject(self._dimension)
         known = {memory.id: memory for memory in resident.hot.memories()}
@@ -324,14 +342,26 @@ class Residents:
         size = resident.nbytes
         self._total += size - self._bytes.get(subject, 0)
         self._bytes[subject] = size
-        if self._total <= self._max_bytes:
-            return
-        for candidate in list(self._residents.values()):
+        # Those that wait for embeddings go last: their backlog is found again when they are next used.
+        for with_backlog in (False, True):
             if self._total <= self._max_bytes:
                 return
-            if candidate.pins == 0 and candidate is not resident and self._on_dropped(candidate.subject):
-                self.drop(candidate.subject)
-                self.evictions += 1
+            self._evict(resident, with_backlog=with_backlog)
+
+    def _evict(self, spared: Resident, *, with_backlog: bool) -> None:
+        excess = self._total - self._max_bytes
+        victims: list[Subject] = []
+        for candidate in self._residents.values():
+            if excess <= 0:
+                break
+            if candidate.pins == 0 and candidate is not spared:
+                if not self._on_dropped(candidate, with_backlog):
+                    continue
+                victims.append(candidate.subject)
+                excess -= self._bytes.get(candidate.subject, 0)
+        for subject in victims:
+            self.drop(subject)
+            self.evictions += 1
 
 
 def items_of(messages: Iterable[Message]) -> tuple[Item, ...]:

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Final
 
 from cluster.api.errors import error_response
-from cluster.logs import get_log
+from cluster.logs import configure_logs, get_log
 from cluster.settings import Settings
 from memgrid.errors import InvalidInput, MemgridError, Unavailable
 from memgrid.subject import RAY_NAMESPACE
@@ -217,6 +217,7 @@ def stop(settings: Settings) -> None:
 
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM."""
+    configure_logs(settings)
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

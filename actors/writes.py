@@ -23,7 +23,7 @@ from cluster.retrieval.filters import parse_filter
 from cluster.settings import Settings
 from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
-from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded
+from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded, PayloadTooLarge
 from memgrid.models import (
     AddRequest,
     AddResult,
@@ -50,6 +50,8 @@ _REQUEST_CLAIM_MS = 7 * DAY_MS
 _REDO_ROUNDS = 10
 _DELETED_PAGE = 500
 VARIABLE_TOPIC = "variable"
+MAX_METADATA_BYTES = 65_536
+"""Metadata is copied to every memory, and a memory has to fit in a commit."""
 
 
 class Writes:
@@ -80,6 +82,7 @@ class Writes:
 
     async def add(self, subject: Subject, request: AddRequest, request_id: str) -> AddResult:
         """Make the messages durable, then buffer them for extraction."""
+        check_metadata(request.metadata, "metadata")
         async with self._residents.use(subject, fresh=False) as resident:
             if len(resident.pending) >= self._settings.max_pending_messages:
                 raise Overloaded(
@@ -277,6 +280,7 @@ class Writes:
     async def update_memory(self, subject: Subject, request: UpdateMemory, request_id: str) -> MemoryOut:
         """Change a memory; its history keeps the old text."""
         patch = request.patch.model_dump(exclude_unset=True)
+        check_metadata(patch.get("metadata"), "patch.metadata")
         async with self._residents.use(subject, fresh=True) as resident:
 
             def build() -> Changes | None:
@@ -618,6 +622,16 @@ class Writes:
             self._vectors.forget(subject, head.generation, ())
         return EraseResult(
             subject_kind=subject.kind, subject_id=subject.id, memories=memories, messages=messages
+        )
+
+
+def check_metadata(metadata: dict[str, Any] | None, field: str) -> None:
+    """Raises PayloadTooLarge for metadata beyond MAX_METADATA_BYTES."""
+    if metadata and len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise PayloadTooLarge(
+            f"metadata is larger than {MAX_METADATA_BYTES} bytes",
+            field=field,
+            remedy="keep large things elsewhere, and a reference to them here",
         )
 
 

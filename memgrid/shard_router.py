@@ -127,8 +127,9 @@ class ShardRouter:
                     retry_after=1.0,
                 )
             try:
-                handle = await self._handle(actor)
+                # Looking a name up hangs while the GCS is away, so it is bounded like the call.
                 async with asyncio.timeout(left):
+                    handle = await self._handle(actor)
                     return await getattr(handle, method).remote(*args)
             except RayTaskError as error:
                 raise InternalError(f"the owner failed: {type(error.cause).__name__}") from error

@@ -108,6 +108,10 @@ class HotSubject:
         """All messages."""
         return self._units.messages()
 
+    def next_end(self, now: Millis) -> Millis:
+        """Until when a search made at `now` stays true if nothing changes: the next expiry."""
+        return self._units.next_end(now)
+
     def needs_vector(self, unit_id: str) -> bool:
         """Whether the unit is here, and has no vector yet."""
         ordinal = self._units.ordinal(unit_id)

@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 _MESSAGE = 0
 _KINDS: dict[MemoryKind, int] = {kind: code for code, kind in enumerate(get_args(MemoryKind), start=1)}
 _NOBODY = -1
-_FOREVER = np.iinfo(np.int64).max
+_FOREVER = int(np.iinfo(np.int64).max)
 _ROW = np.dtype(
     [
         ("live", np.bool_),
@@ -197,6 +197,12 @@ class Units:
             for ordinal in np.flatnonzero(mask).tolist():
                 mask[ordinal] = predicate(self.get(ordinal))
         return mask
+
+    def next_end(self, now: Millis) -> Millis:
+        """When the next unit ends by itself: expires, or is no longer valid. Far away when none does."""
+        ends = self._rows.values["current_until"][self.live]
+        later = ends[ends > now]
+        return int(later.min()) if len(later) else _FOREVER
 
     def _row(self, unit: Unit) -> tuple[object, ...]:
         if isinstance(unit, Memory):

@@ -11,7 +11,14 @@ from cluster.ids import new_id, system_clock
 from cluster.model import DAY_MS, Memory, Message
 from cluster.pipeline.port import Candidate, Extraction
 from cluster.wide_store.sqlite import SqliteStore
-from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded, Unavailable
+from memgrid.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+    Unavailable,
+)
 from memgrid.subject import Subject
 from tests.owners import Asking, FakeEmbedder, running_owner
 
@@ -155,6 +162,20 @@ async def test_metadata_and_labels_reach_the_memory_and_filter(ask: Asking) -> N
     assert (memory[0].agent_id, memory[0].category) == ("a1", "home")
     found = await ask("search", LI, query="live tea", agent_id="a1")
     assert {hit.content for hit in found.results} == {"I live in Hangzhou"}
+
+
+async def test_metadata_too_large_to_be_kept_with_a_memory_is_refused(ask: Asking) -> None:
+    with pytest.raises(PayloadTooLarge) as refused:
+        await ask.add(LI, "I like tea", metadata={"blob": "x" * 70_000})
+    assert refused.value.field == "metadata"
+    assert (await ask("messages", LI)).messages == []
+
+
+async def test_many_large_notes_are_committed_in_parts(ask: Asking) -> None:
+    notes = [f"note {n} " + "word " * 12_000 for n in range(8)]
+    added = await ask.add(LI, *notes, infer=False, wait=True)
+    assert added.status == "done"
+    assert len(await texts_of(ask, LI)) == 8
 
 
 async def test_update_keeps_history_and_is_seen_at_once(ask: Asking) -> None:
