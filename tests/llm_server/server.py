@@ -45,6 +45,7 @@ class ScriptedLlmServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._arrival = threading.Condition()
         self.requests: list[Recorded] = []
         self.script: Script | None = None
 
@@ -59,6 +60,12 @@ class ScriptedLlmServer:
     def bodies(self, path: str) -> list[Any]:
         """The bodies of the requests to routes that end with `path`."""
         return [request.body for request in self.requests if request.path.endswith(path)]
+
+    def wait_for_requests(self, count: int, timeout: float = 10) -> None:
+        """Block until so many requests have arrived. Raises TimeoutError."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: len(self.requests) >= count, timeout):
+                raise TimeoutError(f"{len(self.requests)} of {count} requests arrived in {timeout} s")
 
     def __enter__(self) -> ScriptedLlmServer:
         self._thread.start()
@@ -97,7 +104,9 @@ class ScriptedLlmServer:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = await _read(reader)
-            self.requests.append(request)
+            with self._arrival:
+                self.requests.append(request)
+                self._arrival.notify_all()
             if self._queued:
                 reply = self._queued.popleft()
             elif self.script is not None:
