@@ -36,11 +36,13 @@ class EchoExtractor:
         self.seen: list[list[str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.begun = asyncio.Event()
 
     async def extract(
         self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
     ) -> Extraction:
         self.seen.append([message.id for message in messages])
+        self.begun.set()
         await self.gate.wait()
         if self.failures:
             raise self.failures.pop(0)
@@ -403,10 +405,10 @@ async def test_a_restarted_owner_goes_on_where_the_last_one_stopped(
     async with running_owner(store=Unclosed(store), extractor=extractor, buffer_idle_seconds=3600) as ask:
         added = await ask.add(LI, "I live in Hangzhou")
     extractor.gate.set()
+    extractor.begun.clear()
     async with running_owner(store=store, extractor=extractor, buffer_idle_seconds=0.01) as ask:
         # Nobody asks for this subject: the resumption at the start must find it.
-        while not extractor.seen:
-            await asyncio.sleep(0)
+        await extractor.begun.wait()
         assert (await ask("job", LI, id=added.job_id)).status in ("running", "done")
         await ask("process", LI)
         assert await texts_of(ask, LI) == ["I live in Hangzhou"]
