@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -36,9 +37,10 @@ Script = Callable[[Recorded], Reply]
 class ScriptedLlmServer:
     """Queued replies are used up first, then `script`, then `default_reply`."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
         self._host = host
         self._port = port
+        self._tls = tls
         self._queued: deque[Reply] = deque()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="scripted-llm-server")
         self._ready = threading.Event()
@@ -51,7 +53,7 @@ class ScriptedLlmServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://{self._host}:{self._port}/v1"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}/v1"
 
     def reply(self, *replies: Reply) -> None:
         """Answer the next requests with these, one each."""
@@ -86,7 +88,7 @@ class ScriptedLlmServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, self._host, self._port)
+        server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -275,3 +279,40 @@ async def test_nobody_there_is_unavailable(no_backoff: None) -> None:
         await llm.complete(CHAT)
     assert "llm_base_url" in (refused.value.remedy or "")
     await llm.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """A self-signed certificate for 127.0.0.1, and a server context that shows it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    pem, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1"
+    files = "-addext subjectAltName=IP:127.0.0.1 -out cert.pem -keyout key.pem"
+    subprocess.run(
+        [openssl, *request.split(), *files.split()],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    return pem, context
+
+
+async def test_tls_is_verified_unless_told_otherwise(
+    certificate: tuple[Path, ssl.SSLContext], no_backoff: None
+) -> None:
+    pem, context = certificate
+    with ScriptedLlmServer(tls=context) as server:
+        suspicious = client(server, max_retries=0)
+        with pytest.raises(Unavailable, match="certificate verify failed"):
+            await suspicious.complete(CHAT)
+        assert not server.requests
+        trusting = client(server, tls_certificate=pem)
+        careless = client(server, tls_verify=False)
+        for llm in (trusting, careless):
+            await llm.complete(CHAT)
+        for llm in (suspicious, trusting, careless):
+            await llm.close()
