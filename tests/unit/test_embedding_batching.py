@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,7 @@ class SteppedEmbedder:
         self.failure: Exception | None = None
         self.closed = False
         self.cancelled = 0
+        self.last: weakref.ref[NDArray[np.float32]] | None = None
         self._free = free
         self._gates: dict[EmbeddingRole, asyncio.Semaphore] = {
             "query": asyncio.Semaphore(0),
@@ -48,7 +50,9 @@ class SteppedEmbedder:
             raise
         if self.failure is not None:
             raise self.failure
-        return np.array([[len(text), role == "query"] for text in texts], np.float32)
+        vectors = np.array([[len(text), role == "query"] for text in texts], np.float32)
+        self.last = weakref.ref(vectors)
+        return vectors
 
     async def close(self) -> None:
         self.closed = True
@@ -118,6 +122,14 @@ async def test_a_caller_cannot_spoil_the_cache() -> None:
     embedder = BatchingEmbedder(SteppedEmbedder(free=True))
     (await embedder.embed(["abc"], "query"))[:] = 99
     assert (await embedder.embed(["abc"], "query")).tolist() == [[3, 1]]
+
+
+async def test_a_remembered_query_does_not_keep_its_batch_in_memory() -> None:
+    inner = SteppedEmbedder(free=True)
+    embedder = BatchingEmbedder(inner)
+    await embedder.embed(["a", "b"], "query")
+    assert inner.last is not None
+    assert inner.last() is None
 
 
 async def test_without_a_cache_nothing_is_remembered() -> None:
@@ -193,6 +205,19 @@ async def test_beyond_the_limit_callers_are_told_to_come_back() -> None:
     await asyncio.gather(*taken)
     inner.release("passage")
     await embedder.embed(["d"], "passage")
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_text_that_comes_just_as_a_worker_ends_finds_one(turns: int) -> None:
+    inner = SteppedEmbedder()
+    embedder = BatchingEmbedder(inner)
+    first = asyncio.ensure_future(embedder.embed(["first"], "passage"))
+    await settle()
+    inner.release("passage", 2)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert (await asyncio.wait_for(embedder.embed(["second"], "passage"), 5)).tolist() == [[6, 0]]
+    await first
 
 
 async def test_several_batches_run_at_a_time_where_that_is_wanted() -> None:
