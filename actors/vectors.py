@@ -26,6 +26,8 @@ from memgrid.subject import Subject
 _log = get_log()
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 30.0
+_LEAST_SHARE = 4
+"""Of a batch, for each subject: every subject in it costs a write to the store and to the index."""
 _FEW = 32
 _MOMENT_SECONDS = 0.5
 """A search right after an add waits for at most so many embeddings, and for at most so long."""
@@ -134,14 +136,16 @@ class VectorQueue:
                 delay = min(delay * 2, _MAX_RETRY_SECONDS)
 
     def _next_batch(self) -> list[tuple[Resident, Memory | Message]]:
-        """Up to a batch of units, one subject after the other so that none starves."""
+        """Up to a batch of units, some of each subject in turn: an import must not keep others waiting."""
         batch: list[tuple[Resident, Memory | Message]] = []
-        for subject in list(self._queue):
-            ids = self._queue.pop(subject)
+        while self._queue and len(batch) < self._batch_size:
+            share = max(_LEAST_SHARE, self._batch_size // len(self._queue))
+            subject, ids = self._queue.popitem(last=False)
             resident = self._residents.peek(subject)
             if resident is None:
                 continue  # evicted: found again at its next activation
-            while ids and len(batch) < self._batch_size:
+            end = min(len(batch) + share, self._batch_size)
+            while ids and len(batch) < end:
                 unit_id = next(iter(ids))
                 del ids[unit_id]
                 unit = resident.hot.memory(unit_id) or resident.hot.message(unit_id)
@@ -150,8 +154,6 @@ class VectorQueue:
                     self._embedding[subject] += 1
             if ids:
                 self._queue[subject] = ids
-            if len(batch) >= self._batch_size:
-                break
         return batch
 
     async def _embed(self, batch: list[tuple[Resident, Memory | Message]]) -> None:

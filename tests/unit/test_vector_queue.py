@@ -22,9 +22,11 @@ class WatchedEmbedder(FakeEmbedder):
     def __init__(self) -> None:
         super().__init__()
         self.asked = asyncio.Event()
+        self.batches: list[Sequence[str]] = []
 
     async def embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
         self.asked.set()
+        self.batches.append(texts)
         return await super().embed(texts, role)
 
 
@@ -73,3 +75,21 @@ async def test_nor_for_an_embedding_that_fails() -> None:
         assert vectors.backlog(ANNA) > 0
         async with asyncio.timeout(0.1):
             await vectors.soon(ANNA)
+
+
+async def test_an_import_does_not_keep_the_others_waiting() -> None:
+    embedder = WatchedEmbedder()
+    embedder.gate.clear()
+    imports = [Subject("default", "user", f"import {number}") for number in range(4)]
+    async with running_owner(embedder=embedder, embedding_batch_size=32) as ask:
+        await ask.add(imports[0], "the first of all")
+        await asyncio.wait_for(embedder.asked.wait(), 5)
+        for subject in imports:
+            await ask.add(subject, *(f"{subject.id}, line {number}" for number in range(100)))
+        await ask.add(ANNA, "good evening")
+        embedder.gate.set()
+        await ask.owner.vectors.settled()
+        batch = next(at for at, texts in enumerate(embedder.batches) if "good evening" in texts)
+        assert batch <= 2
+        assert all(len(texts) <= 32 for texts in embedder.batches)
+        assert sum(map(len, embedder.batches)) == 402
