@@ -137,7 +137,7 @@ def user(request: pytest.FixtureRequest) -> str:
     return f"{name}-{next(_numbers)}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of the conversation data sets."""
     folder = os.environ.get("MEMGRID_TEST_DATA")
