@@ -16,9 +16,10 @@ from ray import serve
 from actors.directory import ShardDirectory
 from actors.runtime import close_handle_port
 from cluster.api.app import create_app
-from cluster.api.health import TIMEOUT as PROBE_SECONDS
+from cluster.api.health_check import TIMEOUT as PROBE_SECONDS
 from cluster.composition import open_index, open_store
 from cluster.logs import configure_logs
+from cluster.security import check_bind, has_keys
 from cluster.settings import Settings, load_settings
 
 _IN_FLIGHT = 1024
@@ -38,10 +39,14 @@ class Ingress:
     """One replica."""
 
     async def __init__(self, settings: Settings) -> None:
-        """Open the stores, and create the shard actors that are missing."""
+        """Open the stores, and create the shard actors that are missing.
+
+        Raises InvalidInput where the network would be served without keys.
+        """
         configure_logs(settings)
         close_handle_port()
         self._store = await open_store(settings)
+        check_bind(settings.host, await has_keys(self._store))
         self._index = await open_index(settings)
         self._directory = ShardDirectory(settings)
         await self._directory.start()

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.api import jobs, memories, subjects
+from cluster.api import health, jobs, memories, subjects
 from cluster.api.body import BodyBudget, ClientGone
 from cluster.api.errors import MethodNotAllowed, error_response, from_validation
 from cluster.api.exchange import REQUEST_ID_HEADER, SCOPE_KEY, Exchange, Services, exchange
-from cluster.api.health import HealthCheck, health_routes
+from cluster.api.health_check import HealthCheck
 from cluster.api.language import ERROR_PREFIX, language_of
 from cluster.api.metrics import UNMATCHED, Metrics
+from cluster.api.route import Section
 from cluster.ids import Clock, system_clock
 from cluster.logs import get_log
 from cluster.search_index.port import SearchIndex
@@ -68,8 +70,8 @@ def create_app(
         keys=KeyRing(store, clock=monotonic),
         metrics=Metrics(replica),
         bodies=BodyBudget(settings.max_body_bytes),
+        health=HealthCheck(router, store, index, clock=clock, monotonic=monotonic),
         log=get_log(replica=replica),
-        clock=clock,
     )
     app = FastAPI(
         title="memgrid",
@@ -78,32 +80,50 @@ def create_app(
         version="1",
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
     )
 
-    def mount(routers: Iterable[APIRouter], path: str, tag: str, *, shown: bool = True) -> None:
-        for part in routers:
-            app.include_router(part, prefix=path, tags=[tag], include_in_schema=shown)
-
-    native = subjects.context_routes("/memories/context/{user_id}", subjects.in_path("user"))
-    mount((memories.reads, memories.writes), PREFIX, "memories")
-    mount(native, PREFIX, "memories")
-    mount(subjects.subject_routes(subjects.in_query), PREFIX, "subjects", shown=False)
-    for kind in SUBJECT_KINDS:
-        naming = subjects.in_path(kind)
-        path = f"{PREFIX}/{kind}s/{{{kind}_id}}"
-        shown = kind == "user"
-        mount(subjects.subject_routes(naming), path, "users", shown=shown)
-        mount(subjects.whole_subject_routes(naming), path, "users", shown=shown)
-        mount(subjects.context_routes("/context", naming), path, "users", shown=False)
-    mount((jobs.reads, jobs.writes), PREFIX, "jobs and runs")
-    mount(health_routes(HealthCheck(services, monotonic=monotonic)), "", "health")
+    app.router.routes.extend(_routes())
     app.add_exception_handler(MemgridError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_middleware(Ingress, services=services)
     app.openapi = lambda: _openapi(app)
     return app
+
+
+@functools.cache
+def _routes() -> Sequence[BaseRoute]:
+    """All routes. They know nothing of one application, and FastAPI keeps every function that it has seen:
+    so they are made once in a process."""
+    return [route for section in _sections() for route in section.routes]
+
+
+def _sections() -> Iterator[Section]:
+    """The routes, in the order in which they are tried."""
+    native = Section(PREFIX, "memories")
+    # Before /memories/{id}/history: a user may be called "history".
+    subjects.add_context(native, "/memories/context/{user_id}", subjects.in_path("user"))
+    memories.add_routes(native)
+    yield native
+    by_query = Section(PREFIX, "subjects", shown=False)
+    subjects.add_routes(by_query, subjects.in_query)
+    yield by_query
+    for kind in SUBJECT_KINDS:
+        naming = subjects.in_path(kind)
+        path = f"{PREFIX}/{kind}s/{{{kind}_id}}"
+        by_path = Section(path, "users", shown=kind == "user")
+        subjects.add_routes(by_path, naming)
+        subjects.add_whole_subject(by_path, naming)
+        yield by_path
+        context = Section(path, "users", shown=False)
+        subjects.add_context(context, "/context", naming)
+        yield context
+    by_id = Section(PREFIX, "jobs and runs")
+    jobs.add_routes(by_id)
+    yield by_id
+    probes = Section("", "health")
+    health.add_routes(probes)
+    yield probes
 
 
 class Ingress:
@@ -238,10 +258,6 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     response = await _on_error(request, problem)
     response.headers.update(refused.headers or {})
     return response
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

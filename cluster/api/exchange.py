@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cluster.api.body import BodyBudget, BodyReader
+from cluster.api.health_check import HealthCheck
 from cluster.api.metrics import Metrics
-from cluster.ids import Clock, new_id
+from cluster.ids import new_id
 from cluster.logs import Log
 from cluster.model import Labels
 from cluster.search_index.port import SearchIndex
@@ -39,8 +40,8 @@ class Services(NamedTuple):
     keys: KeyRing
     metrics: Metrics
     bodies: BodyBudget
+    health: HealthCheck
     log: Log
-    clock: Clock
 
 
 class Exchange:

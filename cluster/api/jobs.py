@@ -10,19 +10,15 @@ from starlette.responses import Response
 
 from cluster.api import examples
 from cluster.api.exchange import exchange, json_response
-from cluster.api.route import reader_routes, writer_routes
+from cluster.api.route import Section
 from cluster.jobs import decode_job
 from memgrid.models import Job, ProcessResult, RunOut
 from memgrid.operations import ById
-
-reads = reader_routes()
-writes = writer_routes()
 
 JobId = Annotated[str, Path(alias="id", max_length=2048, examples=[examples.JOB_ID])]
 RunId = Annotated[str, Path(alias="id", max_length=256, examples=[examples.RUN_ID])]
 
 
-@reads.get("/jobs/{id}", response_model=Job, summary="How far an add has come")
 async def get_job(request: Request, job_id: JobId) -> Response:
     """The job of an add: pending, running, done or parked, and what it did to memories."""
     call = exchange(request)
@@ -30,7 +26,6 @@ async def get_job(request: Request, job_id: JobId) -> Response:
     return json_response(await call.ask("job", subject, ById(id=job_id)))
 
 
-@reads.get("/runs/{id}", response_model=RunOut, summary="One extraction run")
 async def get_run(request: Request, run_id: RunId) -> Response:
     """Which messages went in, what came out, what it cost; and the error of a parked one."""
     call = exchange(request)
@@ -38,9 +33,18 @@ async def get_run(request: Request, run_id: RunId) -> Response:
     return json_response(await call.ask("run", subject, ById(id=run_id)))
 
 
-@writes.post("/runs/{id}/drive", response_model=ProcessResult, summary="Drive a parked run again")
 async def drive_run(request: Request, run_id: RunId) -> Response:
     """Try the messages of a parked run once more."""
     call = exchange(request)
     subject = await call.owner_of_run(run_id)
     return json_response(await call.ask("drive_run", subject, ById(id=run_id)))
+
+
+def add_routes(section: Section) -> None:
+    """Put them into the section."""
+    reads, writes = section.reads, section.writes
+    reads.get("/jobs/{id}", response_model=Job, summary="How far an add has come")(get_job)
+    reads.get("/runs/{id}", response_model=RunOut, summary="One extraction run")(get_run)
+    writes.post("/runs/{id}/drive", response_model=ProcessResult, summary="Drive a parked run again")(
+        drive_run
+    )

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cluster.api import across, examples
-from cluster.api.errors import detail_of
+from cluster.api.errors import detail_of, documented
 from cluster.api.exchange import Exchange, Whose, exchange, json_response
 from cluster.api.language import language_of
 from cluster.api.parameters import (
@@ -23,7 +23,7 @@ from cluster.api.parameters import (
     check_filters,
     json_object,
 )
-from cluster.api.route import reader_routes, writer_routes
+from cluster.api.route import Section
 from cluster.ids import new_id
 from cluster.texts import text
 from memgrid.errors import InvalidInput, MemgridError, PayloadTooLarge
@@ -48,9 +48,6 @@ from memgrid.subject import SUBJECT_KINDS, Subject
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 _NATIVE_TOP_K = 5
-
-reads = reader_routes()
-writes = writer_routes()
 
 IdempotencyKey = Annotated[
     str | None,
@@ -82,7 +79,6 @@ def whose_of(request: AddRequest | SearchQuery | ListQuery) -> Whose:
 # --- add --------------------------------------------------------------------------------------
 
 
-@writes.post("/memories", response_model=AddResult, summary="Add messages")
 async def add_memories(
     request: Request,
     body: Annotated[AddRequest, Body(openapi_examples=examples.ADD)],
@@ -98,7 +94,6 @@ async def add_memories(
     )
 
 
-@writes.post("/memories/batch", response_model=BatchAddResult, summary="Add messages of many subjects")
 async def add_batch(
     request: Request,
     body: Annotated[BatchAddRequest, Body(openapi_examples=examples.ADD_BATCH)],
@@ -193,12 +188,6 @@ def _with_text(answer: bytes, message: str) -> bytes:
 # --- search -----------------------------------------------------------------------------------
 
 
-@reads.post(
-    "/memories/search",
-    response_model=SearchResult,
-    summary="Search",
-    responses={413: writes.responses[413], 415: writes.responses[415]},
-)
 async def search_memories(
     request: Request, body: Annotated[SearchQuery, Body(openapi_examples=examples.SEARCH)]
 ) -> Response:
@@ -208,7 +197,6 @@ async def search_memories(
     return json_response(await _search(exchange(request), body))
 
 
-@reads.get("/memories/search", response_model=list[FoundMemory], summary="Search (plain list)")
 async def search_memories_plain(
     request: Request, parameters: Annotated[SearchParameters, Query()]
 ) -> Response:
@@ -286,7 +274,6 @@ def _plain(hit: dict[str, Any], tenant: str) -> dict[str, Any]:
 # --- list, delete many ------------------------------------------------------------------------
 
 
-@reads.get("/memories", response_model=MemoryPage, summary="List memories")
 async def list_memories(request: Request, parameters: Annotated[ListParameters, Query()]) -> Response:
     """Memories newest first, page by page. A list by an id that is not the subject's goes on with the
     other subjects whose memories carry it; `total` then counts those before kinds and filters.
@@ -303,7 +290,6 @@ async def list_memories(request: Request, parameters: Annotated[ListParameters, 
     return json_response(await across.list_memories(call, subject, whose.labels, query))
 
 
-@writes.delete("/memories", response_model=Count, summary="Delete memories")
 async def delete_memories(request: Request, parameters: Annotated[DeleteParameters, Query()]) -> Response:
     """Delete all memories of a subject, or those that carry all ids given, of these kinds, that pass the
     filter. By an id that is not the subject's, everyone's memories with that label go. Messages stay.
@@ -330,7 +316,6 @@ async def delete_memories(request: Request, parameters: Annotated[DeleteParamete
 # --- one memory -------------------------------------------------------------------------------
 
 
-@reads.get("/memories/{id}", response_model=MemoryOut, summary="Read one memory")
 async def get_memory(request: Request, memory_id: MemoryId) -> Response:
     """One memory, superseded or not."""
     call = exchange(request)
@@ -338,7 +323,6 @@ async def get_memory(request: Request, memory_id: MemoryId) -> Response:
     return json_response(await call.ask("get_memory", subject, ById(id=memory_id)))
 
 
-@reads.get("/memories/{id}/history", response_model=History, summary="History of one memory")
 async def get_history(request: Request, memory_id: MemoryId) -> Response:
     """Every change of the memory, oldest first."""
     call = exchange(request)
@@ -346,7 +330,6 @@ async def get_history(request: Request, memory_id: MemoryId) -> Response:
     return json_response(await call.ask("history", subject, ById(id=memory_id)))
 
 
-@writes.patch("/memories/{id}", response_model=MemoryOut, summary="Change one memory")
 async def update_memory(
     request: Request,
     memory_id: MemoryId,
@@ -359,9 +342,33 @@ async def update_memory(
     return json_response(await call.ask("update_memory", subject, UpdateMemory(id=memory_id, patch=body)))
 
 
-@writes.delete("/memories/{id}", response_model=Count, summary="Delete one memory")
 async def delete_memory(request: Request, memory_id: MemoryId) -> Response:
     """Forget one memory, and its texts in its history."""
     call = exchange(request)
     subject = await call.owner_of_memory(memory_id)
     return json_response(await call.ask("delete_memory", subject, ById(id=memory_id)))
+
+
+# --- where they are ---------------------------------------------------------------------------
+
+
+def add_routes(section: Section) -> None:
+    """Put them into the section; fixed paths come before `/memories/{id}`."""
+    reads, writes = section.reads, section.writes
+    writes.post("/memories", response_model=AddResult, summary="Add messages")(add_memories)
+    writes.post("/memories/batch", response_model=BatchAddResult, summary="Add messages of many subjects")(
+        add_batch
+    )
+    with_body = documented(413, 415)
+    reads.post("/memories/search", response_model=SearchResult, summary="Search", responses=with_body)(
+        search_memories
+    )
+    reads.get("/memories/search", response_model=list[FoundMemory], summary="Search (plain list)")(
+        search_memories_plain
+    )
+    reads.get("/memories", response_model=MemoryPage, summary="List memories")(list_memories)
+    writes.delete("/memories", response_model=Count, summary="Delete memories")(delete_memories)
+    reads.get("/memories/{id}", response_model=MemoryOut, summary="Read one memory")(get_memory)
+    reads.get("/memories/{id}/history", response_model=History, summary="History of one memory")(get_history)
+    writes.patch("/memories/{id}", response_model=MemoryOut, summary="Change one memory")(update_memory)
+    writes.delete("/memories/{id}", response_model=Count, summary="Delete one memory")(delete_memory)

@@ -9,7 +9,7 @@ agents, apps and runs, and `/…?user_id=` (or agent_id, app_id, run_id) without
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import Body, Depends, Path, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +18,7 @@ from cluster.api import examples
 from cluster.api.exchange import Whose, exchange, json_response
 from cluster.api.language import language_of
 from cluster.api.parameters import Parameters
-from cluster.api.route import admin_routes, reader_routes, writer_routes
+from cluster.api.route import Section
 from cluster.texts import Language, text
 from memgrid.errors import InternalError, InvalidInput, Unavailable
 from memgrid.models import (
@@ -98,11 +98,10 @@ async def ask(request: Request, whose: Whose, operation: str, body: BaseModel) -
     return json_response(await call.ask(operation, whose.subject(call.tenant), body))
 
 
-def context_routes(path: str, naming: Naming) -> tuple[APIRouter, ...]:
-    """The context block under `path`, which names its subject."""
-    reads = reader_routes()
+def add_context(section: Section, path: str, naming: Naming) -> None:
+    """Put the context block under `path`, which names its subject."""
 
-    @reads.get(path, response_model=ContextBlock, summary="Context for the next turn")
+    @section.reads.get(path, response_model=ContextBlock, summary="Context for the next turn")
     async def get_context(
         request: Request,
         whose: Annotated[Whose, Depends(naming)],
@@ -127,12 +126,10 @@ def context_routes(path: str, naming: Naming) -> tuple[APIRouter, ...]:
             answer = failed.model_dump_json().encode()
         return json_response(answer)
 
-    return (reads,)
 
-
-def subject_routes(naming: Naming) -> tuple[APIRouter, ...]:
-    """The routes of one subject, which `naming` finds in the request."""
-    reads, writes = reader_routes(), writer_routes()
+def add_routes(section: Section, naming: Naming) -> None:
+    """Put in the routes of one subject, which `naming` finds in the request."""
+    reads, writes = section.reads, section.writes
 
     @reads.get("/profile", response_model=Profile, summary="Profile")
     async def get_profile(request: Request, whose: Annotated[Whose, Depends(naming)]) -> Response:
@@ -278,14 +275,11 @@ def subject_routes(naming: Naming) -> tuple[APIRouter, ...]:
         """Memories added, searches performed and their average score, by day."""
         return await ask(request, whose, "stats", StatsQuery(days=days))
 
-    return reads, writes
 
+def add_whole_subject(section: Section, naming: Naming) -> None:
+    """Put in what takes memories of a subject away wholesale; it must be named in the path."""
 
-def whole_subject_routes(naming: Naming) -> tuple[APIRouter, ...]:
-    """The routes that take memories of a subject away wholesale; it must be named in the path."""
-    writes, admin = writer_routes(), admin_routes()
-
-    @writes.delete("/memories/cleanup", response_model=CleanupResult, summary="Clean up old memories")
+    @section.writes.delete("/memories/cleanup", response_model=CleanupResult, summary="Clean up old memories")
     async def clean_up_memories(
         request: Request,
         whose: Annotated[Whose, Depends(naming)],
@@ -294,9 +288,7 @@ def whole_subject_routes(naming: Naming) -> tuple[APIRouter, ...]:
         """Remove memories that were not updated for so many days."""
         return await ask(request, whose, "cleanup", Cleanup(days_old=days_old))
 
-    @admin.delete("", response_model=EraseResult, summary="Erase")
+    @section.admin.delete("", response_model=EraseResult, summary="Erase")
     async def erase_subject(request: Request, whose: Annotated[Whose, Depends(naming)]) -> Response:
         """Everything of the subject, everywhere, for good: messages, memories, history."""
         return await ask(request, whose, "erase", Nothing())
-
-    return writes, admin

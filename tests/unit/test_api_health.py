@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cluster.api import health
+from cluster.api import health_check
 from cluster.api.metrics import merge_expositions
 from memgrid import models as m
 from memgrid.errors import Unavailable
@@ -72,7 +72,7 @@ async def test_an_actor_may_say_that_it_is_degraded() -> None:
 
 async def test_a_component_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api()
-    monkeypatch.setattr(health, "TIMEOUT", 0.01)
+    monkeypatch.setattr(health_check, "TIMEOUT", 0.01)
 
     async def hang() -> None:
         await asyncio.Event().wait()
@@ -138,5 +138,5 @@ def test_expositions_are_merged_family_by_family() -> None:
 
 
 def test_what_actors_say_is_read_leniently() -> None:
-    said = msgspec.json.decode(b'{"status":"healthy","shards":3}', type=health._Said)  # pyright: ignore[reportPrivateUsage]
+    said = msgspec.json.decode(b'{"status":"healthy","shards":3}', type=health_check._Said)  # pyright: ignore[reportPrivateUsage]
     assert said.status == "healthy"

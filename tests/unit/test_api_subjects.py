@@ -104,6 +104,14 @@ async def test_context_is_as_it_always_was() -> None:
     assert api.router.calls[0].request == m.ContextQuery(message="周末", max_tokens=50, language="zh")
 
 
+async def test_a_user_may_be_called_like_a_route() -> None:
+    api = Api()
+    async with api.client() as client:
+        for name in ("history", "search", "batch", "context"):
+            assert (await client.get(f"/api/v1/memories/context/{name}")).status_code == 200
+            assert api.router.calls[-1].subject.id == name
+
+
 @pytest.mark.parametrize(
     ("accept", "language", "text"),
     [
