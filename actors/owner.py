@@ -131,7 +131,6 @@ class ShardOwner:
             residents=self.residents,
             writes=self.writes,
             embedder=embedder,
-            vectors=self.vectors,
             clock=clock,
             on_searched=self.stats.searched,
         )

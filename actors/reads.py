@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from actors.resident import Resident, Residents
-from actors.vectors import VectorQueue
 from actors.views import memory_out, message_out, moment, optional_moment, run_out
 from actors.writes import Writes, variables_of
 from cluster.analysis import looks_chinese, search_terms
@@ -57,6 +56,10 @@ from memgrid.subject import Subject
 
 _log = get_log()
 _STATS_PAGE = 1000
+_CONTEXT_POOL = 5
+"""Results looked at for each place in a context block."""
+_CONTEXT_SHARE = 0.6
+"""A memory goes before messages if it scores at least this share of the best result."""
 _OLDER = 50
 """Older messages that the search index may bring back into a search of a subject too large to be all hot."""
 
@@ -117,7 +120,6 @@ class Reads:
         residents: Residents,
         writes: Writes,
         embedder: Embedder,
-        vectors: VectorQueue,
         clock: Clock,
         on_searched: Callable[[Subject, float], None],
     ) -> None:
@@ -127,7 +129,6 @@ class Reads:
         self._residents = residents
         self._writes = writes
         self._embedder = embedder
-        self._vectors = vectors
         self._clock = clock
         self._on_searched = on_searched
         self.cache = AnswerCache(settings.result_cache_bytes)
@@ -141,8 +142,6 @@ class Reads:
             embedding = asyncio.create_task(self._embed(query.query))
         try:
             async with self._residents.use(subject, fresh=True) as resident:
-                if embedding is not None:
-                    await self._vectors.soon(subject)
                 key = (subject, "search", query.model_dump_json().encode())
                 state = _state(resident)
                 now = self._clock()
@@ -384,23 +383,12 @@ class Reads:
         embedding = asyncio.create_task(self._embed(query.message)) if query.message.strip() else None
         try:
             async with self._residents.use(subject, fresh=True) as resident:
-                if embedding is not None:
-                    await self._vectors.soon(subject)
                 now = self._clock()
                 vector, degraded = await self._vector(embedding)
                 memories: list[Memory] = []
                 messages: list[Message] = []
                 if query.message.strip():
-                    for hit in resident.hot.search(
-                        RankSpec(strategy="hybrid" if vector is not None else "full_text", limit=query.limit),
-                        search_terms(query.message),
-                        vector,
-                        now,
-                    ):
-                        if (memory := resident.hot.memory(hit.id)) is not None:
-                            memories.append(memory)
-                        elif (message := resident.hot.message(hit.id)) is not None:
-                            messages.append(message)
+                    memories, messages = self._relevant(resident, query, vector, now)
                 else:
                     current = [m for m in resident.hot.memories() if m.is_current(now)]
                     memories = sorted(current, key=lambda m: (m.updated_at, m.id), reverse=True)
@@ -420,6 +408,35 @@ class Reads:
         finally:
             if embedding is not None and not embedding.done():
                 embedding.cancel()
+
+    def _relevant(
+        self, resident: Resident, query: ContextQuery, vector: NDArray[np.float32] | None, now: Millis
+    ) -> tuple[list[Memory], list[Message]]:
+        """At most `limit` in all: memories that are about the message, then what was said about it.
+
+        A message says the same as the memory made of it in more words, and may be small talk: memories go
+        first, where they are not far behind the best.
+        """
+        ranked = resident.hot.search(
+            RankSpec(
+                strategy="hybrid" if vector is not None else "full_text", limit=query.limit * _CONTEXT_POOL
+            ),
+            search_terms(query.message),
+            vector,
+            now,
+        )
+        least = ranked[0].score * _CONTEXT_SHARE if ranked else 0.0
+        memories: list[Memory] = []
+        messages: list[Message] = []
+        said: set[str] = set()
+        for hit in ranked:
+            if (memory := resident.hot.memory(hit.id)) is not None and hit.score >= least:
+                memories.append(memory)
+            elif (message := resident.hot.message(hit.id)) is not None and message.content not in said:
+                messages.append(message)
+                said.add(message.content)
+        memories = memories[: query.limit]
+        return memories, messages[: query.limit - len(memories)]
 
     async def profile(self, subject: Subject, request: Nothing, request_id: str) -> Profile | bytes:
         """Who the subject is, computed from memories and messages."""

@@ -29,8 +29,8 @@ _MAX_RETRY_SECONDS = 30.0
 _LEAST_SHARE = 4
 """Of a batch, for each subject: every subject in it costs a write to the store and to the index."""
 _FEW = 32
-_MOMENT_SECONDS = 0.5
-"""A search right after an add waits for at most so many embeddings, and for at most so long."""
+_MOMENT_SECONDS = 2.0
+"""An add that waits waits for at most so many embeddings, and for at most so long."""
 
 
 class VectorQueue:
@@ -98,8 +98,8 @@ class VectorQueue:
         self._forgotten.put_nowait((subject, generation, gone))
 
     async def soon(self, subject: Subject) -> None:
-        """Wait for the subject's embeddings where that is a matter of a moment, so that what was just added
-        is found by its meaning too; a search does not wait for an import."""
+        """Wait for the subject's embeddings where that is a matter of a moment, so that what was added with
+        `wait` is found by its meaning too; nobody waits for an import."""
         try:
             async with asyncio.timeout(_MOMENT_SECONDS):
                 while self.failing is None and 0 < self.backlog(subject) <= _FEW:

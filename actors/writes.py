@@ -16,7 +16,7 @@ from actors.vectors import VectorQueue
 from actors.views import memory_out, moment
 from actors.waiters import Waiters
 from cluster import buffer_events as events
-from cluster.ids import Clock, message_id, minted_at, new_id
+from cluster.ids import Clock, is_message_id, message_id, minted_at, new_id
 from cluster.jobs import JobKey, encode_job
 from cluster.model import DAY_MS, ChangeEntry, Changes, Claim, Labels, Memory, Message, Millis, Run
 from cluster.retrieval.filters import parse_filter
@@ -97,6 +97,8 @@ class Writes:
             if request.wait and waiting:
                 self._loop.dispatch(events.Flush(subject, tuple(waiting)))
                 await self._waiters.wait(subject, [i for i in waiting if i in resident.pending])
+            if request.wait:
+                await self._vectors.soon(subject)
             status, results = await self.outcome(resident, ids)
             return AddResult(
                 memory_id=next((change.id for change in results), None),
@@ -214,6 +216,15 @@ class Writes:
             extra=extra,
         )
 
+    async def _own(self, subject: Subject, messages: Sequence[Message]) -> set[str]:
+        """Client ids that are ids of this subject's own messages, as an export writes them: given back with
+        the same content they are those messages, not new ones."""
+        named = {m.client_id: m for m in messages if m.client_id is not None and is_message_id(m.client_id)}
+        if not named:
+            return set()
+        stored = await self._store.get_messages(subject, list(named))
+        return {m.id for m in stored if payload_hash(m) == payload_hash(named[m.id])}
+
     async def _claim(
         self, subject: Subject, generation: int, messages: list[Message], request: AddRequest
     ) -> list[Message]:
@@ -221,8 +232,9 @@ class Writes:
         now = self._clock()
         by_key: dict[str, Message] = {}
         claims: list[Claim] = []
+        own = await self._own(subject, messages)
         for number, message in enumerate(messages):
-            if message.client_id is None:
+            if message.client_id is None or message.client_id in own:
                 continue
             key = f"{message.session}\0{message.client_id}"
             if (earlier := by_key.setdefault(key, message)) is not message:
@@ -247,9 +259,7 @@ class Writes:
                     expires_at=now + _REQUEST_CLAIM_MS,
                 )
             )
-        if not claims:
-            return messages
-        won = await self._store.claim(subject, generation, claims, now)
+        won = await self._store.claim(subject, generation, claims, now) if claims else ()
         ids = {m.id: m.id for m in messages}
         for wanted, stored in zip(claims, won, strict=True):
             if stored.payload_hash != wanted.payload_hash:
@@ -267,13 +277,15 @@ class Writes:
             if wanted.kind == "message":
                 ids[wanted.message_ids[0]] = stored.message_ids[0]
         for message in messages:
-            if message.client_id is not None:
+            if message.client_id in own:
+                ids[message.id] = message.client_id
+            elif message.client_id is not None:
                 ids[message.id] = ids[by_key[f"{message.session}\0{message.client_id}"].id]
-        renamed = {ids[m.id]: msgspec.structs.replace(m, id=ids[m.id]) for m in reversed(messages)}
-        return [
-            m if m.created_at == (at := minted_at(m.id)) else msgspec.structs.replace(m, created_at=at)
-            for m in sorted(renamed.values(), key=lambda m: m.id)
-        ]
+        renamed: dict[str, Message] = {}
+        for message in messages:
+            kept = ids[message.id]
+            renamed.setdefault(kept, msgspec.structs.replace(message, id=kept, created_at=minted_at(kept)))
+        return list(renamed.values())
 
     # memories
 

@@ -42,3 +42,12 @@ def message_id(request_id: str, index: int) -> str:
     request = uuid_utils.UUID(request_id).int
     value = (request >> 64 << 64) | (0b10 << 62) | (index << 48) | (request & ((1 << 48) - 1))
     return str(uuid_utils.UUID(int=value))
+
+
+def is_message_id(text: str) -> bool:
+    """Whether `text` looks like an id that this server mints."""
+    try:
+        minted_at(text)
+    except ValueError:
+        return False
+    return True

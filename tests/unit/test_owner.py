@@ -131,6 +131,26 @@ async def test_a_clients_message_id_is_one_message_in_its_session(ask: Asking) -
         await ask("add", LI, messages=[{"content": "something else", "id": "m1"}], user_id="li")
 
 
+async def test_a_server_id_given_back_is_the_same_message(ask: Asking) -> None:
+    added = await ask.add(LI, "one", "two")
+    again = [
+        {"content": "two", "id": added.message_ids[1]},
+        {"content": "three"},
+        {"content": "one", "id": added.message_ids[0]},
+    ]
+    result = await ask("add", LI, messages=again, user_id="li")
+    assert (result.message_ids[0], result.message_ids[2]) == (added.message_ids[1], added.message_ids[0])
+    assert result.duplicates == 2
+    assert [m.content for m in (await ask("messages", LI)).messages] == ["one", "two", "three"]
+
+
+async def test_a_context_puts_memories_before_what_was_said(ask: Asking) -> None:
+    await ask.add(LI, "I like green tea", wait=True)
+    await ask.add(LI, "green tea green tea", "green tea green tea", "what about tea")
+    block = await ask("context", LI, message="green tea", limit=2)
+    assert block.context.splitlines()[1:] == ["- I like green tea", "- green tea green tea"]
+
+
 async def test_a_deleted_message_does_not_come_back_with_a_retry(ask: Asking) -> None:
     first = await ask.add(LI, "my secret", idempotency_key="k")
     await ask("delete_messages", LI, ids=first.message_ids)
