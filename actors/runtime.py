@@ -136,8 +136,11 @@ def _haproxy_program(home: Path, binary: str, statistics: int, metrics: int) -> 
     edits = [
         rf"s/^( *bind )\*?:({statistics}|{metrics})$/\1127.0.0.1:\2/",
         rf"s|^( *errorfile 50[234] ).*$|\1{away}|",
-        # Every path is the application's: without one it is not there yet, or is there no longer.
+        # Every path is the application's, and its own 404 is JSON: Serve's, in plain text, is of one that is
+        # not there yet, or no longer.
         r"s/^( *http-request) return status 404 .*$/\1 deny deny_status 503/",
+        r"s/^( *)default_backend default_backend$/&\n\1http-response deny deny_status 503 "
+        r"if { status 404 } { res.hdr(content-type) -m beg text\/plain }/",
     ]
     script = " ".join(f"-e {shlex.quote(edit)}" for edit in edits)
     program = home / "haproxy"
