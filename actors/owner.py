@@ -66,6 +66,7 @@ class ShardOwner:
         self.store = store
         self.index = index
         self.embedder = embedder
+        self.extractor = extractor
         self._clock = clock
         self.background: asyncio.Task[int] | None = None
         """Filling a search index that began empty."""
@@ -151,6 +152,8 @@ class ShardOwner:
         """Build everything from the settings and start the background work."""
         store = await open_store(settings)
         embedder = build_embedder(settings)
+        if settings.embedding_base_url is not None and settings.embedding_dimension is None:
+            await embedder.embed(["memgrid"], "query")  # an endpoint tells its dimension with an answer
         info = await store.set_embedding_model(embedder.model, embedder.dimension)
         if (info.embedding_model, info.embedding_dimension) != (embedder.model, embedder.dimension):
             raise InvalidInput(
@@ -192,6 +195,7 @@ class ShardOwner:
         await self._idle.wait()
         await self.vectors.close()
         await self.stats.close()
+        await self.extractor.close()
         await self.embedder.close()
         await self.index.close()
         await self.store.close()

@@ -17,6 +17,9 @@ from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import InvalidInput
 
+_ENDPOINT_REQUESTS = 4
+"""Batches at a time to an embedding endpoint; a bundled model has one worker."""
+
 
 async def open_store(settings: Settings) -> WideStore:
     """The wide store, opened: its schema is there, and its number of shards is the setting's."""
@@ -59,7 +62,10 @@ def build_embedder(settings: Settings) -> Embedder:
             remedy=f"choose one of {', '.join(sorted(BUNDLED_MODELS))}, or set embedding_base_url",
         )
     return BatchingEmbedder(
-        inner, batch_size=settings.embedding_batch_size, query_cache=settings.embedding_query_cache
+        inner,
+        batch_size=settings.embedding_batch_size,
+        query_cache=settings.embedding_query_cache,
+        parallel=1 if settings.embedding_base_url is None else _ENDPOINT_REQUESTS,
     )
 
 

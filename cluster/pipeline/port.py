@@ -60,3 +60,7 @@ class Extractor(Protocol):
         Raises Unavailable (worth retrying) or MalformedCompletion (retried, then parked).
         """
         ...
+
+    async def close(self) -> None:
+        """Give connections back."""
+        ...

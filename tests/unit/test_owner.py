@@ -38,6 +38,9 @@ class EchoExtractor:
         self.gate.set()
         self.begun = asyncio.Event()
 
+    async def close(self) -> None:
+        return None
+
     async def extract(
         self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
     ) -> Extraction:

@@ -40,6 +40,9 @@ class RuleExtractor:
 
     name = "rules"
 
+    async def close(self) -> None:
+        """Nothing to give back."""
+
     async def extract(
         self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
     ) -> Extraction:
