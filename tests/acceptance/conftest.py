@@ -99,9 +99,11 @@ def run_cli(server: Server, *arguments: str, check: bool = True, **environment: 
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """`memgrid serve` without keys and without an LLM."""
     running = Server(tmp_path_factory.mktemp("memgrid"))
-    running.start()
-    yield running
-    running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture
@@ -160,4 +162,4 @@ def stored(server: Server) -> dict[str, int]:
 
 def json_lines(text: str) -> list[Any]:
     """What JSONL holds."""
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.rstrip("\n").split("\n")]
