@@ -30,7 +30,7 @@ SUBJECTS = [Subject("t", "user", name) for name in ("li", "王")]
 OWNERS = st.integers(0, 1)
 WHO = st.sampled_from(SUBJECTS)
 PICK = st.integers(0, 999)
-"""Which one of those there are, counted round: how many there are may hang on what owners did side by side."""
+"""Which one of those there are, counted round: how many there are may hang on what ran side by side."""
 STUCK_SECONDS = 15
 """No step takes so long, unless it waits for ever."""
 
@@ -204,7 +204,7 @@ class Histories(RuleBasedStateMachine):
         added = self.run(both())
         for result, text in zip(added, texts, strict=True):
             self.take_up(who, result.message_ids, [text])
-        # Which of the new ones the first owner saw in time is open. The rest waits, and nothing of it is lost.
+        # Which of the new ones it saw in time is open. The rest waits, and nothing of it is lost.
         waiting = set(self.run(self.asks[owner]("buffer_status", who)).message_ids)
         assert not before & waiting
         self.run(self.asks[owner]("process", who))
@@ -354,7 +354,7 @@ def test_histories() -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=20,
+            max_examples=15,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
