@@ -186,18 +186,23 @@ def close_handle_port() -> None:
     replica.add_port_to_grpc_server = open_nothing  # pyright: ignore[reportPrivateImportUsage]
 
 
-def start(settings: Settings) -> None:
-    """Start Ray (or join the cluster of `ray_address`), the shard actors, and the HTTP ingress."""
+def connect(settings: Settings) -> None:
+    """Start Ray, or join the cluster of `ray_address`."""
     if settings.ray_address is None:
         _check_port(settings)
         os.environ.update(serve_environment(settings))
     import ray
-    from ray import serve
 
     if settings.ray_address is None:
         ray.init(namespace=RAY_NAMESPACE, include_dashboard=False)
     else:
         ray.init(address=settings.ray_address, namespace=RAY_NAMESPACE)
+
+
+def deploy(settings: Settings) -> None:
+    """Start the shard actors and the HTTP ingress, and wait until they serve."""
+    from ray import serve
+
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
     application = importlib.import_module(APPLICATION).application(settings)
     serve.run(application, name="memgrid", route_prefix="/")
@@ -226,9 +231,11 @@ def run(settings: Settings) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         ended.set()
 
-    start(settings)
+    connect(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # After the start: Ray installs a handler of its own, which would end this process at once.
+        # Not before: Ray installs a handler of its own, which would end this process at once. And not after
+        # the ingress, which may serve requests before its deployment says so.
         signal.signal(number, end)
+    deploy(settings)
     ended.wait()
     stop(settings)

@@ -135,7 +135,7 @@ def test_a_port_in_use_is_said_before_anything_starts() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(InvalidInput) as caught:
-            runtime.start(Settings(port=taken.getsockname()[1]))
+            runtime.connect(Settings(port=taken.getsockname()[1]))
     assert caught.value.field == "port"
 
 
