@@ -1,7 +1,15 @@
 """memgrid through Ray, for batch jobs: straight to the shard actors, without HTTP.
 
-    async with await RayMemgrid.connect("ray://127.0.0.1:10001") as client:
+    async with await RayMemgrid.connect() as client:
         await client.add("我叫张三，我喜欢打羽毛球", user_id="zhangsan")
+
+What is needed, besides the same versions of memgrid, Ray and Python as the cluster's:
+
+- The address. A Ray Job has it. On a machine where one Ray runs it is found; `memgrid serve` logs it as
+  `ray_address` when it begins to serve: `connect("127.0.0.1:40123")`. From another machine it is that of
+  Ray's client server: `connect("ray://head:10001")`.
+- Ray's token. A local cluster asks for the one in ~/.ray/auth_token, which the same user's processes read by
+  themselves; others are given it in RAY_AUTH_MODE=token and RAY_AUTH_TOKEN.
 
 Whoever can reach the Ray cluster can run any code in it, so there are no API keys here: the tenant is named.
 """
@@ -10,13 +18,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 import msgspec
 import ray
 import uuid_utils
 from pydantic import BaseModel
+from ray._private import ray_constants, services
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
 
 from memgrid._http import sdk_version
 from memgrid._requests import SubjectRef, subject_of
@@ -46,6 +61,7 @@ _BY_ID = {
     "job": "job",
 }
 _CONNECT_SECONDS = 60.0
+_LOOPBACK = re.compile(r"(127\.[0-9.]+|localhost|\[::1\]):\d+")
 
 
 class RayTransport:
@@ -148,8 +164,8 @@ class RayMemgrid(MemgridApi):
         """Join the Ray cluster at `address` and find its shard actors.
 
         `address` is `ray://host:10001`, a GCS address, or None for the cluster this process is already in
-        (a Ray Job) or RAY_ADDRESS names. Raises Unavailable when no memgrid runs there, and InvalidInput
-        when it runs another version than this client.
+        (a Ray Job), RAY_ADDRESS names, or runs on this machine. Raises Unavailable when it cannot be joined
+        or no memgrid runs there, and InvalidInput when it runs another version than this client.
         """
         joined = not ray.is_initialized()
         if joined:
@@ -174,9 +190,31 @@ class RayMemgrid(MemgridApi):
 
 
 def _join(address: str | None) -> None:
-    ray.init(
-        address=address or os.environ.get("RAY_ADDRESS", "auto"),
-        namespace=RAY_NAMESPACE,
-        log_to_driver=False,
-        configure_logging=False,
-    )
+    """Join a Ray cluster. Raises Unavailable."""
+    target = address or os.environ.get("RAY_ADDRESS") or "auto"
+    try:
+        if target == "auto":
+            target = services.get_ray_address_from_environment("auto", None)
+        with _on_loopback() if _LOOPBACK.fullmatch(target) else nullcontext():
+            ray.init(target, namespace=RAY_NAMESPACE, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:  # all that Ray's documents and code name
+        raise Unavailable(
+            f"the Ray cluster at {target} cannot be joined: {error}",
+            remedy="give the `ray_address` that `memgrid serve` logs, and see that Ray's token is at hand",
+        ) from error
+
+
+@contextmanager
+def _on_loopback() -> Generator[None]:
+    """Join as `memgrid serve` starts Ray, in this process too: on loopback only, and with the token.
+
+    Ray would take 127.0.0.1 for this machine's outer address, where such a cluster does not listen, and
+    looks for the token by itself only when it has found the address by itself.
+    """
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
