@@ -66,6 +66,8 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(home / "server-state"),
         # To nobody: what HAProxy would say over UDP, the replica logs.
         "RAY_SERVE_HAPROXY_LOG_TARGET": str(home / "log.sock"),
+        # Room for an address of 64 KiB: a context's message is in it. Longer ones HAProxy refuses in HTML.
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(80 * 1024),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
@@ -201,11 +203,14 @@ def connect(settings: Settings) -> None:
 
 def deploy(settings: Settings) -> None:
     """Start the shard actors and the HTTP ingress, and wait until they serve."""
+    import ray
     from ray import serve
 
     serve.start(proxy_location="HeadOnly", http_options={"host": settings.host, "port": settings.port})
     application = importlib.import_module(APPLICATION).application(settings)
     serve.run(application, name="memgrid", route_prefix="/")
+    # What a batch job on this machine gives to `RayMemgrid.connect`.
+    get_log().info("serving", port=settings.port, ray_address=ray.get_runtime_context().gcs_address)
 
 
 def stop(settings: Settings) -> None:
