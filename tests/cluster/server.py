@@ -37,7 +37,11 @@ class Server:
     def start(self) -> None:
         """Start and wait until it is ready."""
         self.launch()
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except RuntimeError:
+            self.kill_everything()
+            raise
 
     def launch(self) -> None:
         """Start without waiting."""
@@ -122,12 +126,23 @@ class Server:
         """SIGTERM, as an operator would; whatever is left after that is killed."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGTERM)
+        self.terminate()
         try:
-            self._process.wait(60)
+            self.wait_ended(60)
         finally:
             self.kill_everything()
             self._process = None
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait_ended(self, timeout: float) -> int:
+        """Its exit status, when it ends by itself. Raises subprocess.TimeoutExpired."""
+        if self._process is None:
+            raise RuntimeError("memgrid was not started")
+        return self._process.wait(timeout)
 
     def _kill(self, pids: list[int]) -> int:
         killed = 0
