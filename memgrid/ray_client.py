@@ -19,10 +19,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 import ray
@@ -61,6 +63,7 @@ _BY_ID = {
     "job": "job",
 }
 _CONNECT_SECONDS = 60.0
+_PROBE_SECONDS = 10.0
 _LOOPBACK = re.compile(r"(127\.[0-9.]+|localhost|\[::1\]):\d+")
 
 
@@ -195,13 +198,21 @@ def _join(address: str | None) -> None:
     try:
         if target == "auto":
             target = services.get_ray_address_from_environment("auto", None)
+        _probe(target)
         with _on_loopback() if _LOOPBACK.fullmatch(target) else nullcontext():
             ray.init(target, namespace=RAY_NAMESPACE, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:  # all that Ray's documents and code name
+    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
         raise Unavailable(
             f"the Ray cluster at {target} cannot be joined: {error}",
             remedy="give the `ray_address` that `memgrid serve` logs, and see that Ray's token is at hand",
         ) from error
+
+
+def _probe(address: str) -> None:
+    """Raises OSError at once where nobody listens: Ray would try for minutes."""
+    parsed = urlsplit(address if "://" in address else f"//{address}")
+    if parsed.hostname is not None and parsed.port is not None:
+        socket.create_connection((parsed.hostname, parsed.port), _PROBE_SECONDS).close()
 
 
 @contextmanager
