@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cluster.pipeline.rules.extractor import RuleExtractor
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -19,6 +18,7 @@ from cluster.analysis import tokens
 from cluster.embedding.port import EmbeddingRole
 from cluster.ids import Clock, new_id, system_clock
 from cluster.pipeline.port import Extractor
+from cluster.pipeline.rules.extractor import RuleExtractor
 from cluster.search_index.fts5 import Fts5Index
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore

@@ -35,11 +35,13 @@ def owners(folder: Path) -> Iterator[list[Any]]:
     # Loopback only, as `memgrid serve` has it; before Ray reads its environment.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     ray.init(include_dashboard=False, namespace="two-owners", log_to_driver=False)
-    settings = Settings(
-        data_dir=folder,
-        shards=4,
-        buffer_idle_seconds=0.1,
-        extraction_backoff_seconds=0.05,
+    settings = Settings.model_validate(
+        {
+            "data_dir": folder,
+            "shards": 4,
+            "buffer_idle_seconds": 0.1,
+            "extraction_backoff_seconds": 0.05,
+        }
     )
     actor = ray.remote(ShardActor).options(num_cpus=0, max_concurrency=200)
     yield [actor.remote(settings, 0, name) for name in ("first", "second")]
