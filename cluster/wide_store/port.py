@@ -156,7 +156,9 @@ class WideStore(Protocol):
         """For each claim the one that is stored: the given one if it won, else the earlier one.
 
         An expired claim (`expires_at` <= `now`), or one whose generation is over, is replaced. When
-        `generation` itself is over nothing is stored: the append that follows will be refused.
+        `generation` itself is over nothing is stored: the append that follows will be refused. Nor when
+        one of the claims has another payload than the stored one: there will be no append, and its
+        other keys must stay free.
         """
         ...
 

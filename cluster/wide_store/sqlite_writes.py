@@ -106,14 +106,17 @@ def claim(
     connection.execute(sql["drop_expired_claims"], {"now": now, "limit": EXPIRED_CLAIMS_DROPPED})
     head = _head_row(connection, place)
     answer: list[Claim] = []
+    fresh: dict[tuple[str, str], Claim] = {}
     for given in claims:
-        row = head.where(kind=given.kind, claim_key=given.key)
-        stored = rows(connection, sql["claim"], row)
+        stored = rows(connection, sql["claim"], head.where(kind=given.kind, claim_key=given.key))
         if stored and (stored[0][0] is None or stored[0][0] > now):
             answer.append(codec.decode_claim(stored[0][1]))
-            continue
-        answer.append(given)
-        if head.generation == generation:  # else the append that follows is refused: nothing to keep
+        else:
+            answer.append(fresh.setdefault((given.kind, given.key), given))
+    refused = any(kept.payload_hash != given.payload_hash for kept, given in zip(answer, claims, strict=True))
+    if head.generation == generation and not refused:  # else the append that follows is, or there is none
+        for given in fresh.values():
+            row = head.where(kind=given.kind, claim_key=given.key)
             connection.execute(
                 sql["put_claim"], {**row, "expires_at": given.expires_at, "body": codec.encode(given)}
             )

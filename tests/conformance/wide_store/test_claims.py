@@ -33,6 +33,16 @@ async def test_claims_are_answered_each_in_its_place(store: WideStore) -> None:
     assert await store.claim(USER, 0, asked, NOW) == [asked[0], taken, asked[2], asked[0]]
 
 
+async def test_a_refused_request_claims_none_of_its_keys(store: WideStore) -> None:
+    taken = claim("taken", b"first")
+    await store.claim(USER, 0, [taken], NOW)
+    refused = [claim("new", b"1"), claim("taken", b"2"), claim("other", b"3", expires_at=NOW + 1000)]
+    assert await store.claim(USER, 0, refused, NOW) == [refused[0], taken, refused[2]]
+    corrected = [claim("new", b"4"), claim("other", b"5", expires_at=NOW + 1000)]
+    assert await store.claim(USER, 0, corrected, NOW) == corrected
+    assert await store.claim(USER, 0, refused[:1], NOW) == corrected[:1]
+
+
 async def test_kinds_and_subjects_do_not_share_keys(store: WideStore) -> None:
     message, request = claim(payload=b"m"), claim(payload=b"r", expires_at=NOW + 1000)
     assert await store.claim(USER, 0, [message, request], NOW) == [message, request]
