@@ -27,8 +27,8 @@ from benchmarks.load import Figures, Request, http_request, measure
 from benchmarks.server import Server
 
 CONNECTIONS = (1, 16, 64)
-USERS = 50
-MESSAGES = 40
+USERS = 20
+MESSAGES = 25
 TEXTS = (
     "I walked along the river in {n} minutes and thought about tea",
     "我昨天去了第{n}家图书馆，借了一本关于羽毛球的书",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
-import ray
 
+from memgrid.ray_client import join_cluster
 from tests.cluster import server
 
 
@@ -30,8 +29,7 @@ class Server(server.Server):
 
     def join_ray(self) -> None:
         """Make this process a driver of the server's Ray cluster."""
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        ray.init(address=self.ray_address(), log_to_driver=False, configure_logging=False)
+        join_cluster(self.ray_address())
 
     def ray_address(self) -> str:
         """The address of the GCS that the server has started."""

@@ -172,7 +172,7 @@ class RayMemgrid(MemgridApi):
         """
         joined = not ray.is_initialized()
         if joined:
-            await asyncio.to_thread(_join, address)
+            await asyncio.to_thread(join_cluster, address)
         router = ShardRouter(Topology(1, 1), patience=_CONNECT_SECONDS)
         try:
             found: dict[str, Any] = msgspec.json.decode(await router.ask_any("describe"))
@@ -192,7 +192,7 @@ class RayMemgrid(MemgridApi):
         return cls(RayTransport(router, tenant, disconnect=joined))
 
 
-def _join(address: str | None) -> None:
+def join_cluster(address: str | None) -> None:
     """Join a Ray cluster. Raises Unavailable."""
     target = address or os.environ.get("RAY_ADDRESS") or "auto"
     try:
