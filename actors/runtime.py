@@ -43,6 +43,8 @@ def serve_environment(settings: Settings) -> dict[str, str]:
     common = {
         # Makes this node's address 127.0.0.1, and then Ray listens on nothing else, on Linux too.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # Ray makes its workers nice (15): they are the whole of this service, not a batch beside another.
+        "RAY_worker_niceness": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "100",
         # A replica that is told to go waits so long before it looks whether it is idle: 30 s unless told.
