@@ -61,13 +61,15 @@ class WideStoreModel:
     def claim(self, subject: Subject, generation: int, claims: list[Claim], now: Millis) -> list[Claim]:
         rows = self._rows(subject)
         answer: list[Claim] = []
+        fresh: dict[tuple[str, str], Claim] = {}
         for claim in claims:
             stored = rows.claims.get((claim.kind, claim.key))
             if stored is None or (stored.expires_at is not None and stored.expires_at <= now):
-                stored = claim
-                if generation == rows.head.generation:
-                    rows.claims[claim.kind, claim.key] = claim
+                stored = fresh.setdefault((claim.kind, claim.key), claim)
             answer.append(stored)
+        agreed = [stored.payload_hash for stored in answer] == [claim.payload_hash for claim in claims]
+        if agreed and generation == rows.head.generation:
+            rows.claims |= fresh
         return answer
 
     def put_vector(
