@@ -412,7 +412,7 @@ class Reads:
     def _relevant(
         self, resident: Resident, query: ContextQuery, vector: NDArray[np.float32] | None, now: Millis
     ) -> tuple[list[Memory], list[Message]]:
-        """At most `limit` in all: memories that are about the message, then what was said about it.
+        """The `limit` best: memories that are about the message, then whatever fits it next.
 
         A message says the same as the memory made of it in more words, and may be small talk: memories go
         first, where they are not far behind the best.
@@ -426,17 +426,19 @@ class Reads:
             now,
         )
         least = ranked[0].score * _CONTEXT_SHARE if ranked else 0.0
+        ordered = sorted(ranked, key=lambda hit: hit.kind != "memory" or hit.score < least)
         memories: list[Memory] = []
         messages: list[Message] = []
         said: set[str] = set()
-        for hit in ranked:
-            if (memory := resident.hot.memory(hit.id)) is not None and hit.score >= least:
+        for hit in ordered:
+            if len(memories) + len(messages) == query.limit:
+                break
+            if (memory := resident.hot.memory(hit.id)) is not None:
                 memories.append(memory)
             elif (message := resident.hot.message(hit.id)) is not None and message.content not in said:
                 messages.append(message)
                 said.add(message.content)
-        memories = memories[: query.limit]
-        return memories, messages[: query.limit - len(memories)]
+        return memories, messages
 
     async def profile(self, subject: Subject, request: Nothing, request_id: str) -> Profile | bytes:
         """Who the subject is, computed from memories and messages."""

@@ -154,6 +154,14 @@ async def test_a_context_puts_memories_before_what_was_said(ask: Asking) -> None
     assert block.context.splitlines()[1:] == ["- I like green tea", "- green tea green tea"]
 
 
+async def test_a_context_is_filled_with_what_fits_next(ask: Asking) -> None:
+    await ask.add(LI, "I like green tea. I live in Hangzhou. I have a cat. I work as a doctor.", wait=True)
+    await ask.owner.vectors.settled()
+    block = await ask("context", LI, message="green tea", limit=3)
+    assert block.context.splitlines()[1] == "- User likes green tea"
+    assert len(block.memory_ids) == 3
+
+
 async def test_a_deleted_message_does_not_come_back_with_a_retry(ask: Asking) -> None:
     first = await ask.add(LI, "my secret", idempotency_key="k")
     await ask("delete_messages", LI, ids=first.message_ids)
