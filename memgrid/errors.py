@@ -11,7 +11,7 @@
     ├── Unavailable           a component cannot be reached just now; retrying is safe
     └── InternalError         a defect in memgrid
 
-The HTTP layer maps `code` to a status in one table (`serve_app.py`); the clients map it back, so the
+The HTTP layer maps `code` to a status in one table (`cluster/api/errors.py`); the clients map it back, so the
 same class is caught whichever way memgrid is used.
 """
 
