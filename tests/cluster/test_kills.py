@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.load import Load
 from tests.cluster.server import Server
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 ACTOR_KILLS = 5
 REPLICA_KILLS = 3
 FULL_KILLS = 3
