@@ -157,12 +157,13 @@ class Writes:
             generation = resident.head.generation
             claimed = await self._claim(resident.subject, generation, messages, request)
             known = {m.id for m in claimed} - {m.id for m in messages}
+            # Asked before the append: as soon as they are stored a read may take them up.
+            there = {m.id for m in claimed if resident.hot.message(m.id) is not None}
             if await self._store.append(resident.subject, generation, claimed):
                 break
             await self._residents.follow(resident)  # erased meanwhile: these messages come after that
         else:
             raise Overloaded("this subject is being erased again and again", retry_after=1.0)
-        there = {m.id for m in claimed if resident.hot.message(m.id) is not None}
         kept = await self._alive(resident, claimed, known)
         fresh = resident.put_messages(kept)
         in_runs: set[str] = set()

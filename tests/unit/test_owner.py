@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import pytest
 
@@ -154,12 +155,29 @@ async def test_a_context_puts_memories_before_what_was_said(ask: Asking) -> None
     assert block.context.splitlines()[1:] == ["- I like green tea", "- green tea green tea"]
 
 
-async def test_a_context_is_filled_with_what_fits_next(ask: Asking) -> None:
-    await ask.add(LI, "I like green tea. I live in Hangzhou. I have a cat. I work as a doctor.", wait=True)
-    await ask.owner.vectors.settled()
-    block = await ask("context", LI, message="green tea", limit=3)
+async def test_a_context_is_filled_with_what_fits_next() -> None:
+    async with running_owner() as ask:
+        await ask.add(LI, "I like green tea and I live in Hangzhou and I have a cat.", wait=True)
+        block = await ask("context", LI, message="User likes green tea", limit=3)
     assert block.context.splitlines()[1] == "- User likes green tea"
     assert len(block.memory_ids) == 3
+
+
+async def test_a_read_while_an_add_is_on_its_way_does_not_make_it_a_duplicate(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = ask.owner.store.append
+
+    async def append_and_read(*arguments: Any) -> bool:
+        done = await append(*arguments)
+        assert (await ask("messages", LI)).messages
+        return done
+
+    monkeypatch.setattr(ask.owner.store, "append", append_and_read)
+    added = await ask.add(LI, "I like green tea")
+    assert added.duplicates == 0
+    done = await ask("process", LI)
+    assert [change.event for change in done.results] == ["ADD"]
 
 
 async def test_a_deleted_message_does_not_come_back_with_a_retry(ask: Asking) -> None:
