@@ -48,10 +48,11 @@ def test_english_over_http(api: Api, user: str) -> None:
         assert sum(fact in text for text in texts) == 1
 
 
-async def test_async_sdk(client: AsyncMemgrid, user: str) -> None:
+async def test_async_sdk(api: Api, client: AsyncMemgrid, user: str) -> None:
     added = await client.add(SEED_ZH, user_id=user)
     job = await client.wait_for_job(added.job_id, timeout=60)
     assert job.status == "done"
+    api.embedded(user)
     memories = {memory.profile_type: memory.memory async for memory in client.list(user_id=user)}
     assert "张三" in memories["personal_information"]
     assert "羽毛球" in memories["interest_hobbies"]
