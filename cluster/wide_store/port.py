@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.model import Change, Changes, Claim, Head, Memory, Message, Millis, Run
-from memgrid.errors import MemgridError
+from memgrid.errors import MemgridError, PayloadTooLarge
 from memgrid.subject import Subject
 
 Vector = NDArray[np.float32]
 
 MAX_COMMIT_ROWS = 200
 MAX_COMMIT_BYTES = 512 * 1024
+MAX_RUN_RECORD_BYTES = 4 * 1024 * 1024
 
 
 class StaleRevision(MemgridError):
@@ -114,6 +115,14 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Millis
     embedding_model: str | None = None
     embedding_dimension: int | None = None
+
+
+def check_run_record(record: bytes) -> None:
+    """Raises PayloadTooLarge above MAX_RUN_RECORD_BYTES."""
+    if len(record) > MAX_RUN_RECORD_BYTES:
+        raise PayloadTooLarge(
+            f"a run record of {len(record)} bytes; at most {MAX_RUN_RECORD_BYTES} are allowed"
+        )
 
 
 class WideStore(Protocol):
@@ -234,6 +243,22 @@ class WideStore(Protocol):
 
     async def runs_of(self, subject: Subject, message_ids: Sequence[str]) -> Sequence[Run]:
         """The runs that have any of these messages among their inputs."""
+        ...
+
+    # run records: plain, idempotent, written before the commit that settles the run
+
+    async def put_run_record(self, subject: Subject, generation: int, run_id: str, record: bytes) -> None:
+        """Keep what a run did in detail (opaque here); again for the same run replaces it.
+
+        One whose run is never committed, or of an old generation, is an orphan that no read returns. It
+        rests on the run's `input_ids` and `memory_ids`: a commit that deletes one of those removes it.
+        Raises PayloadTooLarge above MAX_RUN_RECORD_BYTES.
+        """
+        ...
+
+    async def run_record(self, subject: Subject, run_id: str) -> bytes | None:
+        """The record of a run that is there; None without one, or when anything it rests on is deleted,
+        even if it was put (again) after that."""
         ...
 
     # vectors: plain, idempotent, written before they are needed

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import heapq
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -32,6 +31,7 @@ from cluster.wide_store.port import (
     StoredVector,
     StoreInfo,
     TailPage,
+    check_run_record,
 )
 from cluster.wide_store.sqlite_database import Database, Row, is_busy, rows, statements
 from cluster.wide_store.sqlite_writes import Place
@@ -103,7 +103,11 @@ class SqliteStore:
         if self._folder is not None:
             prepare_data_dir(self._folder)
         meta = self._database("meta", "sqlite_meta")
-        files, self._info = meta.open(functools.partial(self._read_or_create_info, shards))
+        files, self._info = meta.open(
+            lambda connection: sqlite_writes.read_or_create_info(
+                connection, shards=shards, files=self._files_if_new, now=self._clock()
+            )
+        )
         if self._info.shards != shards:
             raise InvalidInput(
                 f"the store was created with {self._info.shards} shards, not {shards}",
@@ -118,17 +122,6 @@ class SqliteStore:
         database = Database(path, schema, busy_timeout=self._busy_timeout)
         self._databases.append(database)
         return database
-
-    def _read_or_create_info(self, shards: int, connection: sqlite3.Connection) -> tuple[int, StoreInfo]:
-        found = rows(connection, self._sql["info"], {})
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found:
-            return found[0][0], codec.decode_info(found[0][1])
-        info = StoreInfo(shards=shards, schema_version=version, created_at=self._clock())
-        connection.execute(
-            self._sql["create_info"], {"files": self._files_if_new, "body": codec.encode(info)}
-        )
-        return self._files_if_new, info
 
     async def close(self) -> None:
         if self._closing is None:
@@ -317,6 +310,20 @@ class SqliteStore:
     async def runs_of(self, subject: Subject, message_ids: Sequence[str]) -> Sequence[Run]:
         return await self._read(
             self._file(subject), lambda connection: sqlite_reads.runs_of(connection, subject, message_ids)
+        )
+
+    async def put_run_record(self, subject: Subject, generation: int, run_id: str, record: bytes) -> None:
+        check_run_record(record)
+        file, place = self._place(subject)
+        await self._write(
+            file,
+            lambda connection: sqlite_writes.put_run_record(connection, place, generation, run_id, record),
+            len(record),
+        )
+
+    async def run_record(self, subject: Subject, run_id: str) -> bytes | None:
+        return await self._read(
+            self._file(subject), lambda connection: sqlite_reads.run_record(connection, subject, run_id)
         )
 
     # vectors

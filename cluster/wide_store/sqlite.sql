@@ -362,6 +362,48 @@ CROSS JOIN run_inputs AS i
 CROSS JOIN runs AS r ON r.subject = i.subject AND r.generation = i.generation AND r.id = i.run_id
 WHERE h.key = :key
 
+-- put_run_record --
+INSERT INTO run_records (subject, generation, id, body) VALUES (:subject, :generation, :id, :body)
+ON CONFLICT (subject, generation, id) DO UPDATE SET body = :body
+
+-- run_record --
+SELECT x.body, r.body
+FROM heads AS h
+JOIN runs AS r ON r.subject = h.subject AND r.generation = h.generation AND r.id = :id
+JOIN run_records AS x ON x.subject = h.subject AND x.generation = h.generation AND x.id = :id
+WHERE h.key = :key
+
+-- message_is_forgotten --
+SELECT 1
+FROM heads AS h
+JOIN messages AS m ON m.subject = h.subject AND m.generation = h.generation AND m.id = :id AND m.deleted = 1
+WHERE h.key = :key
+
+-- memory_is_forgotten --
+SELECT 1
+FROM heads AS h
+JOIN memories AS m
+    ON m.subject = h.subject AND m.generation = h.generation AND m.id = :id AND m.body IS NULL
+WHERE h.key = :key
+
+-- forget_run_record --
+DELETE FROM run_records WHERE subject = :subject AND generation = :generation AND id = :id
+
+-- forget_records_of_message --
+DELETE FROM run_records
+WHERE subject = :subject AND generation = :generation AND id IN (
+    SELECT run_id FROM run_inputs
+    WHERE subject = :subject AND generation = :generation AND message_id = :id
+)
+
+-- forget_orphan_records --
+DELETE FROM run_records
+WHERE subject = :subject AND generation = :generation AND NOT EXISTS (
+    SELECT 1 FROM runs AS r
+    WHERE r.subject = run_records.subject AND r.generation = run_records.generation
+        AND r.id = run_records.id
+)
+
 -- claim --
 SELECT expires_at, body FROM claims
 WHERE subject = :subject AND generation = :generation AND kind = :kind AND key = :claim_key

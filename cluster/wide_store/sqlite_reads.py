@@ -194,6 +194,22 @@ def get_run(connection: sqlite3.Connection, subject: Subject, run_id: str) -> Ru
     return codec.decode_run(found[0][0]) if found else None
 
 
+def run_record(connection: sqlite3.Connection, subject: Subject, run_id: str) -> bytes | None:
+    sql = statements()
+    key = subject.key
+    found = rows(connection, sql["run_record"], {"key": key, "id": run_id})
+    if not found:
+        return None
+    record, run = found[0][0], codec.decode_run(found[0][1])
+    for statement, ids in (
+        (sql["message_is_forgotten"], run.input_ids),
+        (sql["memory_is_forgotten"], run.memory_ids),
+    ):
+        if any(rows(connection, statement, {"key": key, "id": id}) for id in ids):
+            return None
+    return record
+
+
 def runs_of(connection: sqlite3.Connection, subject: Subject, message_ids: Sequence[str]) -> list[Run]:
     statement = statements()["runs_of_message"]
     key = subject.key

@@ -25,7 +25,7 @@ PURGE_ROWS = 2000
 """Rows of an erased generation that one transaction removes: some ten milliseconds."""
 EXPIRED_CLAIMS_DROPPED = 16
 
-_BY_ROWID = ("messages", "changes", "runs", "claims", "vectors")
+_BY_ROWID = ("messages", "changes", "runs", "run_records", "claims", "vectors")
 _BY_KEY = {
     "pending": "subject, generation, id",
     "message_marks": "subject, generation, mark, id",
@@ -137,6 +137,14 @@ def put_vectors(
     connection.executemany(statement, [head.where(**vector) for vector in vectors])
 
 
+def put_run_record(
+    connection: sqlite3.Connection, place: Place, generation: int, run_id: str, record: bytes
+) -> None:
+    head = _head_row(connection, place)
+    if head.generation == generation:
+        connection.execute(statements()["put_run_record"], head.where(id=run_id, body=record))
+
+
 # --- commit -------------------------------------------------------------------------------------
 
 
@@ -219,6 +227,9 @@ def commit(connection: sqlite3.Connection, place: Place, prepared: PreparedCommi
         _mark_messages(connection, head, changes.mark_messages)
         for message_id in changes.delete_messages:
             _forget_message(connection, head, message_id)
+        if changes.delete or changes.delete_messages:
+            # Nobody knows what one without a run rests on.
+            connection.execute(sql["forget_orphan_records"], head.where())
     connection.execute(
         sql["add_change"],
         moved.where(revision=moved.revision, commit_id=changes.commit_id, body=prepared.change),
@@ -252,6 +263,8 @@ def _forget_memory(connection: sqlite3.Connection, head: _HeadRow, memory_id: st
     connection.execute(sql["remove_scopes"], row)
     for change_row, stored in rows(connection, sql["touching_changes"], row):
         change = codec.decode_change(stored)
+        if change.run_id is not None:
+            connection.execute(sql["forget_run_record"], head.where(id=change.run_id))
         scrubbed = tuple(
             _without_texts(entry, reason=None) if entry.memory_id == memory_id else entry
             for entry in change.entries
@@ -296,6 +309,7 @@ def _forget_message(connection: sqlite3.Connection, head: _HeadRow, message_id: 
         _remove_marks(connection, head, codec.decode_message(found[0][0]))
     connection.execute(sql["forget_message"], head.where(id=message_id))
     connection.execute(sql["settle_pending"], head.where(id=message_id))
+    connection.execute(sql["forget_records_of_message"], head.where(id=message_id))
     connection.execute(sql["remove_vectors"], head.where(kind="message", id=message_id))
 
 
@@ -333,6 +347,20 @@ def purge(connection: sqlite3.Connection, limit: int = PURGE_ROWS) -> bool:
 
 
 # --- meta rows ----------------------------------------------------------------------------------
+
+
+def read_or_create_info(
+    connection: sqlite3.Connection, *, shards: int, files: int, now: Millis
+) -> tuple[int, StoreInfo]:
+    """The number of files and the rest of what was decided at creation, which may be now."""
+    sql = statements()
+    found = rows(connection, sql["info"], {})
+    if found:
+        return found[0][0], codec.decode_info(found[0][1])
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    info = StoreInfo(shards=shards, schema_version=version, created_at=now)
+    connection.execute(sql["create_info"], {"files": files, "body": codec.encode(info)})
+    return files, info
 
 
 def set_embedding_model(connection: sqlite3.Connection, model: str, dimension: int) -> StoreInfo:

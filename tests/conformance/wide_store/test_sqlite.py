@@ -93,6 +93,11 @@ async def test_what_is_forgotten_is_not_in_the_files(tmp_path: Path) -> None:
     said, known = [message(secret) for _ in range(50)], [memory(secret) for _ in range(50)]
     for subject in (USER, other):
         await store.append(subject, 0, said)
+        for record, run_of in (("committed", said), ("orphan", [])):
+            done = run(*run_of, id=record)
+            await store.put_run_record(subject, 0, done.id, secret.encode())
+            if run_of:
+                await put(store, subject, runs=(done,), run_id=done.id)
         await put(store, subject, put=tuple(known), entries=added(*known))
     await put(
         store, USER, delete=tuple(ids(known)), entries=removed(*known), delete_messages=tuple(ids(said))
