@@ -37,6 +37,7 @@ demo: $(STAMP) ## a conversation in, memories out, against a running memgrid
 
 bench: $(STAMP) ## speed against the limits, measured in the same run
 	$(BIN)/python -m benchmarks.http $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.activation
 
 lock: ## pin versions and hashes anew
 	$(BIN)/pip install --quiet uv
