@@ -16,6 +16,8 @@ from memgrid.subject import Subject
 
 _log = get_log()
 _RESUME_SECONDS = 3600.0
+_RETRY_SECONDS = 30.0
+"""A round that an error cut short is not over: a store that was away for a minute must not cost an hour."""
 _AT_A_TIME = 4
 
 
@@ -55,11 +57,13 @@ class Sweep:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def resume(self) -> None:
+    async def resume(self) -> bool:
         """Activate every subject that may have something pending, a few at a time.
 
-        A shard's mark moves on only when none of them has anything pending any more.
+        A shard's mark moves on only when none of them has anything pending any more. False when some could
+        not be activated.
         """
+        complete = True
         for shard in self._shards:
             upto = self._clock() // HOUR_MS * HOUR_MS
             since = await self._store.swept_through(shard)
@@ -67,29 +71,36 @@ class Sweep:
             cursor: str | None = None
             while True:
                 page, cursor = await self._store.active_subjects(shard, since=since, cursor=cursor)
-                results = await self._each(page, self._activate)
-                clean = clean and all(results)
+                pending = await self._each(page, self._activate)
+                clean = clean and not any(pending)
+                complete = complete and None not in pending
                 if cursor is None:
                     break
-            if clean:
+            if clean and complete:
                 await self._store.set_swept_through(shard, upto)
+        return complete
 
-    async def clean_up(self) -> None:
-        """Remove expired memories of every subject; each removal is in the history and the log."""
+    async def clean_up(self) -> bool:
+        """Remove expired memories of every subject; each removal is in the history and the log. False when
+        some subjects had to be left out."""
         removed = 0
+        complete = True
         for shard in self._shards:
             cursor: str | None = None
             while True:
                 page, cursor = await self._store.subjects(shard=shard, cursor=cursor)
-                removed += sum(await self._each(page, self._expire))
+                expired = await self._each(page, self._expire)
+                removed += sum(count for count in expired if count is not None)
+                complete = complete and None not in expired
                 if cursor is None:
                     break
         self.expired += removed
-        _log.info("clean-up finished", removed=removed)
+        _log.info("clean-up finished", removed=removed, complete=complete)
+        return complete
 
     async def _activate(self, subject: Subject) -> int:
         async with self._residents.use(subject, fresh=False) as resident:
-            return 0 if resident.pending else 1
+            return len(resident.pending)
 
     async def _expire(self, subject: Subject) -> int:
         removed = await self._writes.expire(subject, self._memory_ttl_days)
@@ -99,25 +110,27 @@ class Sweep:
 
     async def _each(
         self, subjects: Sequence[Subject], work: Callable[[Subject], Awaitable[int]]
-    ) -> list[int]:
+    ) -> list[int | None]:
+        """What `work` gave for each subject; None where it failed."""
         gate = asyncio.Semaphore(_AT_A_TIME)
 
-        async def one(subject: Subject) -> int:
+        async def one(subject: Subject) -> int | None:
             async with gate:
                 try:
                     return await work(subject)
                 except MemgridError as error:
                     _log.warning("sweep skipped a subject", error=error.message)
-                    return 0
+                    return None
 
         return await asyncio.gather(*(one(subject) for subject in subjects))
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[bool]], *, at_once: bool) -> None:
         if not at_once:
             await asyncio.sleep(seconds)
         while True:
             try:
-                await work()
+                complete = await work()
             except MemgridError as error:
                 _log.warning("sweep interrupted", error=error.message)
-            await asyncio.sleep(seconds)
+                complete = False
+            await asyncio.sleep(seconds if complete else min(seconds, _RETRY_SECONDS))
