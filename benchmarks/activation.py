@@ -2,8 +2,8 @@
 
 A store is filled with synthetic vectors before the server starts: three users with 10,000 memories, and many
 with 100 each. Activation is the first search of a user that no owner holds; beside it, the same search again,
-and what SQLite and FAISS alone take for the same rows. Memory is what the shard actor grows by when it takes up
-the many users (its resident size, in which Python's and the allocator's own overhead are counted).
+and what SQLite and FAISS alone take for the same rows. Memory is what the shard actor grows by when it takes
+up the many users (its resident size, in which Python's and the allocator's own overhead are counted).
 """
 
 from __future__ import annotations
