@@ -45,6 +45,7 @@ def memory_out(memory: Memory) -> MemoryOut:
         valid_to=optional_moment(memory.valid_to),
         expires_at=optional_moment(memory.expires_at),
         immutable=memory.immutable,
+        pinned=memory.pinned,
         superseded_by=memory.superseded_by,
         revision=memory.revision,
     )

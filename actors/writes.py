@@ -298,7 +298,7 @@ class Writes:
 
             def build() -> Changes | None:
                 old = _known_memory(resident, request.id)
-                if old.immutable and set(patch) - {"immutable"}:
+                if old.immutable and set(patch) - {"immutable", "pinned"}:
                     raise Conflict(
                         "this memory is immutable",
                         field="id",
@@ -308,7 +308,7 @@ class Writes:
                 changed: dict[str, Any] = {
                     key: value
                     for key, value in patch.items()
-                    if key in ("metadata", "immutable", "text", "category")
+                    if key in ("metadata", "immutable", "pinned", "text", "category")
                     and (value is not None or key == "category")
                 }
                 if patch.get("tags") is not None:
@@ -384,10 +384,14 @@ class Writes:
         return deleted
 
     async def cleanup(self, subject: Subject, request: Cleanup, request_id: str) -> CleanupResult:
-        """Forget memories that were not updated for `days_old` days; immutable ones stay."""
+        """Forget memories that were not updated for `days_old` days; immutable and pinned ones stay."""
         cutoff = self._clock() - request.days_old * DAY_MS
         async with self._residents.use(subject, fresh=True) as resident:
-            old = [m for m in resident.hot.memories() if m.updated_at < cutoff and not m.immutable]
+            old = [
+                m
+                for m in resident.hot.memories()
+                if m.updated_at < cutoff and not m.immutable and not m.pinned
+            ]
             count = await self._delete(resident, [memory.id for memory in old], "api")
             return CleanupResult(
                 deleted_count=count, total_old_memories=len(old), cleanup_date=moment(cutoff)
@@ -404,6 +408,7 @@ class Writes:
                 or (
                     ttl_days is not None
                     and not memory.immutable
+                    and not memory.pinned
                     and memory.updated_at < now - ttl_days * DAY_MS
                 )
             ]

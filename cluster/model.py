@@ -78,6 +78,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_to: Millis | None = None
     expires_at: Millis | None = None
     immutable: bool = False
+    """Neither extraction nor a caller may change it."""
+    pinned: bool = False
+    """Never dropped by a cap, the time to live or a clean-up."""
     links: tuple[str, ...] = ()
     superseded_by: str | None = None
     revision: int = 0

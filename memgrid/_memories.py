@@ -199,14 +199,20 @@ class MemoriesApi(Sender):
         category: str | Unset | None = UNSET,
         expires_at: datetime | Unset | None = UNSET,
         immutable: bool | None = None,
+        pinned: bool | None = None,
     ) -> MemoryOut:
-        """Change what is given of a memory; `expires_at=None` clears it. Raises NotFound, Conflict."""
+        """Change what is given of a memory; `expires_at=None` clears it. Raises NotFound, Conflict.
+
+        `pinned` memories are dropped by no cap, time to live or clean-up.
+        """
         cleared = {
             name: value
             for name, value in (("category", category), ("expires_at", expires_at))
             if not isinstance(value, Unset)
         }
-        patch = build(MemoryPatch, cleared, text=text, metadata=metadata, tags=tags, immutable=immutable)
+        patch = build(
+            MemoryPatch, cleared, text=text, metadata=metadata, tags=tags, immutable=immutable, pinned=pinned
+        )
         request = build(UpdateMemory, id=memory_id, patch=patch)
         return await self._ask("update_memory", request, None, MemoryOut)
 

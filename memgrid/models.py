@@ -227,6 +227,8 @@ class MemoryOut(Answer):
     valid_to: datetime | None = None
     expires_at: datetime | None = None
     immutable: bool = False
+    pinned: bool = False
+    """No cap, time to live or clean-up drops it."""
     superseded_by: str | None = None
     revision: int
 
@@ -261,6 +263,7 @@ class MemoryPatch(Request):
     category: Annotated[str, Field(max_length=256)] | None = None
     expires_at: datetime | None = None
     immutable: bool | None = None
+    pinned: bool | None = None
 
 
 class HistoryEntry(Answer):

@@ -1,10 +1,11 @@
 """What becomes of a claim: ADD, UPDATE, SUPERSEDE or NONE. Pure: no clock, no ids of its own, no I/O.
 
-Two claims **mean the same** when their normalised texts are equal, or their topic, subtopic and value. Two
-claims **contradict** when they fill the same single-valued slot with different values, when one denies
-what the other says, or when one likes what the other dislikes. Of two that contradict, the one said later
-is current, whichever was merged first; the other keeps its text and is closed (`valid_to`,
-`superseded_by`). So the order in which batches arrive does not decide what is current.
+Two claims **mean the same** when their normalised texts are equal, or their topic, subtopic and value, or
+their gists (`paraphrase`: the same words in another frame). Two claims **contradict** when they fill the same
+single-valued slot with different values, when one denies what the other says, or when one likes what the
+other dislikes. Of two that contradict, the one said later is current, whichever was merged first; the other
+keeps its text and is closed (`valid_to`, `superseded_by`). So the order in which batches arrive does not
+decide what is current.
 
 In a memory's `attributes`: `value` is the bare value, `said_at` when it was last said, `evidence` in how many
 messages (`sources` keeps the newest MAX_SOURCES), `negates` marks a denial, `speaker` whose claim it is
@@ -14,24 +15,29 @@ where a subject's messages have several speakers (claims of two speakers never m
 from __future__ import annotations
 
 import heapq
+import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from cluster.model import ChangeEntry, Labels, Memory, Message, Millis
+from cluster.model import DAY_MS, ChangeEntry, Labels, Memory, Message, Millis
 from cluster.pipeline.known_index import ClaimKey, KnownIndex, claim_of
 from cluster.pipeline.known_index import said_at as last_said
 from cluster.pipeline.port import Candidate
 from memgrid.models import SourceType
 from memgrid.subject import Subject
 
-__all__ = ["Action", "Decision", "Decisions", "KnownIndex", "merge", "verbatim"]
+__all__ = ["Action", "Decision", "Decisions", "KnownIndex", "merge", "usefulness", "verbatim"]
 
 MAX_SOURCES = 64
 """Message ids kept with a memory: the newest; `evidence` counts them all."""
 MAX_NOTE_CHARACTERS = 65_536
 """A longer message is cut in its note (a commit is bounded); the message itself is kept whole."""
+
+USEFUL_DAYS = 365
+"""After so many days without being said again a memory is half as useful as it was."""
 
 Action = Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
 
@@ -219,6 +225,8 @@ def merge(
     said_at: Mapping[str, Millis] | None = None,
     metadata: Mapping[str, Any] | None = None,
     source_type: SourceType = "conversation",
+    admits: Callable[[Candidate], bool] | None = None,
+    topic_cap: Callable[[str], int | None] | None = None,
 ) -> Decisions:
     """Decide what becomes of `candidates`, taken in order, against `known`, which is not changed.
 
@@ -227,9 +235,9 @@ def merge(
     arrives late is kept, closed, and never supersedes newer. Immutable memories are never changed: a claim
     that contradicts one is added beside it with that reason.
 
-    Beyond `max_memories` memories the least useful are deleted: those no longer current first, the ones
-    closed earliest before the others; then the lowest confidence; then the least recently updated; then
-    by id. Never immutable ones.
+    `admits` says of a candidate whether its topic is wanted (all are, without it), `topic_cap` how many
+    current memories a topic may have. Beyond that, and beyond `max_memories` in all, the least useful are
+    deleted, see `usefulness`; the change rows say so.
     """
     index = known if isinstance(known, KnownIndex) else KnownIndex(known)
     work = _Merge(index, now)
@@ -267,9 +275,12 @@ def merge(
         )
 
     for candidate in candidates:
+        if admits is not None and not admits(candidate):
+            work.decisions.append(Decision(candidate, "NONE", None, "no such topic"))
+            continue
         at = _time_of(candidate, said_at or {}, now)
         work.decide(candidate, at, new_memory)
-    return _finish(work, max_memories)
+    return _finish(work, max_memories, topic_cap)
 
 
 def verbatim(
@@ -327,23 +338,21 @@ def _time_of(candidate: Candidate, said_at: Mapping[str, Millis], now: Millis) -
     return candidate.valid_from if candidate.valid_from is not None else now
 
 
-def _finish(work: _Merge, max_memories: int) -> Decisions:
-    """The result, after the cap."""
+def _finish(
+    work: _Merge, max_memories: int, topic_cap: Callable[[str], int | None] | None = None
+) -> Decisions:
+    """The result, after the caps."""
+    dropped = _beyond_topic_caps(work, topic_cap) if topic_cap is not None else {}
     total = len(work.known.memories) + sum(1 for i in work.touched if i not in work.known.memories)
-    dropped: set[str] = set()
-    decisions = work.decisions
-    if total > max_memories:
+    excess = total - len(dropped) - max_memories
+    if excess > 0:
         everything = (work.known.memories | work.touched).values()
-        dropped = {
-            memory.id
-            for memory in heapq.nsmallest(
-                total - max_memories,
-                (memory for memory in everything if not memory.immutable),
-                key=lambda memory: _usefulness(memory, work.now),
-            )
-        }
+        spare = (memory for memory in everything if memory.id not in dropped)
+        dropped |= dict.fromkeys(_least_useful(spare, excess, work.now), f"cap of {max_memories} memories")
+    decisions = work.decisions
+    if dropped:
         decisions = [
-            Decision(decision.candidate, "NONE", None, "cap")
+            Decision(decision.candidate, "NONE", None, dropped[decision.memory_id])
             if decision.memory_id in dropped and decision.memory_id not in work.known.memories
             else decision
             for decision in decisions
@@ -354,13 +363,52 @@ def _finish(work: _Merge, max_memories: int) -> Decisions:
         delete=delete,
         entries=(
             *(entry for entry in work.entries if entry.memory_id not in dropped),
-            *(ChangeEntry(memory_id=memory_id, event="DELETE", reason="cap") for memory_id in delete),
+            *(
+                ChangeEntry(memory_id=memory_id, event="DELETE", reason=dropped[memory_id])
+                for memory_id in delete
+            ),
         ),
         decisions=tuple(decisions),
     )
 
 
-def _usefulness(memory: Memory, now: Millis) -> tuple[bool, float, Millis, str]:
-    if memory.is_current(now):
-        return True, memory.confidence, memory.updated_at, memory.id
-    return False, memory.valid_to if memory.valid_to is not None else memory.updated_at, 0, memory.id
+def _beyond_topic_caps(work: _Merge, topic_cap: Callable[[str], int | None]) -> dict[str, str]:
+    """Ids of current memories that their topics have no room for, with the reason."""
+    grown = {memory.topic for memory in work.touched.values() if memory.id not in work.known.memories}
+    caps = {topic: cap for topic in grown if topic is not None and (cap := topic_cap(topic)) is not None}
+    if not caps:
+        return {}
+    by_topic: dict[str, list[Memory]] = defaultdict(list)
+    for memory in (work.known.memories | work.touched).values():
+        if memory.topic in caps and memory.is_current(work.now):
+            by_topic[memory.topic].append(memory)
+    return {
+        memory_id: f"cap of {caps[topic]} memories about {topic}"
+        for topic, memories in by_topic.items()
+        for memory_id in _least_useful(memories, len(memories) - caps[topic], work.now)
+    }
+
+
+def _least_useful(memories: Iterable[Memory], count: int, now: Millis) -> list[str]:
+    chosen = heapq.nsmallest(
+        count,
+        (memory for memory in memories if not memory.immutable and not memory.pinned),
+        key=lambda memory: usefulness(memory, now),
+    )
+    return [memory.id for memory in chosen]
+
+
+def usefulness(memory: Memory, now: Millis) -> tuple[bool, float, Millis, str]:
+    """What caps go by, least useful first; immutable and pinned memories are never asked.
+
+    Those no longer current go before all others, the ones closed earliest first. A current memory is worth
+    confidence · (1 + log2(evidence)) · 2^(-days since it was last said / USEFUL_DAYS); of equals the
+    one less recently updated goes first, then the one with the smaller id.
+    """
+    if not memory.is_current(now):
+        closed = memory.valid_to if memory.valid_to is not None else memory.updated_at
+        return False, closed, 0, memory.id
+    evidence = memory.attributes.get("evidence", len(memory.sources))
+    known_for = 1 + math.log2(max(1, evidence if isinstance(evidence, int) else 1))
+    days = max(0, now - last_said(memory)) / DAY_MS
+    return True, memory.confidence * known_for * 2 ** (-days / USEFUL_DAYS), memory.updated_at, memory.id

@@ -357,7 +357,12 @@ def test_the_cap_drops_the_superseded_first_and_the_oldest_of_them() -> None:
     (gone,) = decisions.delete
     assert "User lives in A" not in {memory.text for memory in store.memories.values()}
     entry = next(entry for entry in decisions.entries if entry.memory_id == gone)
-    assert (entry.event, entry.reason, entry.old_text, entry.new_text) == ("DELETE", "cap", None, None)
+    assert (entry.event, entry.reason, entry.old_text, entry.new_text) == (
+        "DELETE",
+        "cap of 3 memories",
+        None,
+        None,
+    )
 
 
 def test_then_the_least_certain_then_the_least_recently_updated() -> None:
@@ -377,7 +382,9 @@ def test_what_the_cap_drops_at_once_is_not_put() -> None:
     store.merge(candidate("sure", confidence=0.9))
     decisions = store.merge(candidate("unsure", source="m2", confidence=0.1))
     assert (decisions.put, decisions.delete, decisions.entries) == ((), (), ())
-    assert [(d.action, d.memory_id, d.reason) for d in decisions.decisions] == [("NONE", None, "cap")]
+    assert [(d.action, d.memory_id, d.reason) for d in decisions.decisions] == [
+        ("NONE", None, "cap of 1 memories")
+    ]
 
 
 def test_the_cap_never_drops_immutable_memories() -> None:
@@ -387,6 +394,52 @@ def test_the_cap_never_drops_immutable_memories() -> None:
         store.edit(memory_id, immutable=True)
     store.merge(candidate("three", source="3"))
     assert store.current() == ["one", "two"]
+
+
+def test_a_pin_and_what_was_said_often_outlast_the_cap() -> None:
+    store = Store(max_memories=3)
+    for text, times in (("pinned", 1), ("often", 4), ("once", 1)):
+        for number in range(times):
+            store.merge(candidate(text, source=f"{text}{number}", confidence=0.5))
+    store.edit(next(i for i, m in store.memories.items() if m.text == "pinned"), pinned=True, confidence=0.1)
+    decisions = store.merge(candidate("sure", source="9", confidence=0.9))
+    assert store.current() == ["often", "pinned", "sure"]
+    assert [e.reason for e in decisions.entries if e.event == "DELETE"] == ["cap of 3 memories"]
+
+
+def test_what_was_said_long_ago_is_less_useful() -> None:
+    store = Store(max_memories=2)
+    store.merge(candidate("old but sure", at=NOW - 3 * 365 * 86_400_000, confidence=0.9))
+    store.merge(candidate("recent", source="2", at=NOW, confidence=0.5))
+    store.merge(candidate("new", source="3", at=NOW, confidence=0.9))
+    assert store.current() == ["new", "recent"]
+
+
+def test_a_topic_has_a_cap_of_its_own() -> None:
+    store = Store()
+    decisions = Decisions()
+    for number, thing in enumerate(("tea", "coffee", "juice")):
+        decisions = store.merge(
+            taste("like", thing, source=f"m{number}", at=NOW + number),
+            home(thing, source=f"m{number}", at=NOW + number),
+            topic_cap={"interest": 2}.get,
+        )
+    assert store.current() == ["User likes coffee", "User likes juice", "User lives in juice"]
+    assert [entry.reason for entry in decisions.entries if entry.event == "DELETE"] == [
+        "cap of 2 memories about interest"
+    ]
+
+
+def test_a_topic_that_is_not_wanted_is_dropped_and_said() -> None:
+    def admits(claim: Candidate) -> bool:
+        return claim.topic != "interest"
+
+    store = Store()
+    decisions = store.merge(
+        taste("like", "tea", source="m1", at=1), home("Rome", source="m1", at=1), admits=admits
+    )
+    assert store.current() == ["User lives in Rome"]
+    assert (decisions.decisions[0].action, decisions.decisions[0].reason) == ("NONE", "no such topic")
 
 
 # --- properties -------------------------------------------------------------------------------------
