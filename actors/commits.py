@@ -17,6 +17,9 @@ _TRIES = 30
 _BACKOFF_SECONDS = 0.005
 _MAX_BACKOFF_SECONDS = 0.5
 
+_MAX_WAITING = 128
+"""Changes of one subject that may wait for their turn: each is a commit to the store, one after the other."""
+
 CHUNK = 150
 """Rows in one commit of a bulk change: well below MAX_COMMIT_ROWS, and below its bytes for usual texts."""
 
@@ -45,10 +48,20 @@ class Commits:
         """Apply what `build` makes of the subject as it is now; None from it means nothing to do.
 
         When another owner was faster the subject is read anew and `build` called again. Raises
-        Overloaded when that goes on for `_TRIES` rounds.
+        Overloaded when that goes on for `_TRIES` rounds, and when too many changes of the subject wait.
         """
-        async with resident.writing:
-            return await self.commit_held(resident, build)
+        if resident.waiting >= _MAX_WAITING:
+            raise Overloaded(
+                f"{resident.waiting} changes of this subject are waiting",
+                remedy="send fewer at a time, or several memories in one request",
+                retry_after=1.0,
+            )
+        resident.waiting += 1
+        try:
+            async with resident.writing:
+                return await self.commit_held(resident, build)
+        finally:
+            resident.waiting -= 1
 
     async def commit_held(self, resident: Resident, build: Build) -> Head:
         """`commit` for a caller that holds `resident.writing`."""

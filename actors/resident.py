@@ -41,6 +41,8 @@ class Resident:
         """Of all messages; None until a profile asks, and after a deletion."""
         self.writing = asyncio.Lock()
         """Held from reading the head to applying a commit: this owner never competes with itself."""
+        self.waiting = 0
+        """Changes that wait for `writing`, or hold it."""
         self.pins = 0
         self._following: asyncio.Task[None] | None = None
         self._queued: asyncio.Task[None] | None = None
