@@ -18,8 +18,8 @@ from typing import Literal
 
 from cluster.search_index import fts5_documents as documents_
 from cluster.search_index.fts5_file import IndexFile, index_files, remove_file
+from cluster.search_index.indexed import check_query
 from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery
-from memgrid.errors import InvalidInput
 from memgrid.subject import Subject, shard_of, subject_from_key
 
 
@@ -76,7 +76,7 @@ class Fts5Index:
         )
 
     async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
-        _check(query)
+        check_query(query)
         if not query.kinds or query.limit < 1:
             return []
         files = self._files if query.subject is None else [self._file(query.subject)]
@@ -112,13 +112,3 @@ class Fts5Index:
             for number, _, path in index_files(directory):
                 if number >= len(self._files):
                     remove_file(path)
-
-
-def _check(query: IndexQuery) -> None:
-    """Refuse a search that would cross tenants or range over a whole one. Raises InvalidInput."""
-    if not query.tenant:
-        raise InvalidInput("a search needs a tenant", field="tenant")
-    if query.subject is None and not query.labels:
-        raise InvalidInput("a search needs a subject or a label", field="subject")
-    if query.subject is not None and query.subject.tenant != query.tenant:
-        raise InvalidInput("the subject is another tenant's", field="subject")

@@ -8,7 +8,6 @@ ids is ever read as FTS5 syntax: every token of a MATCH is quoted.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -17,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.analysis import search_terms, tokens
+from cluster.search_index.indexed import (
+    MAX_INDEXED_CHARACTERS,
+    MAX_QUERY_TERMS,
+    label_token,
+    scope_token,
+    unit_vector,
+)
 from cluster.search_index.port import IndexDocument, IndexedKind, IndexQuery
 from memgrid.subject import Subject
 
-MAX_QUERY_TERMS: Final = 64
-"""Distinct terms of a query that count, the first ones: FTS5 walks the postings of each."""
-MAX_INDEXED_CHARACTERS: Final = 262_144
-"""Of a longer text the rest is not searchable by its words."""
 MAX_VECTORS: Final = 50_000
 """Vectors compared in one file for one query: those of the documents written last."""
 
@@ -57,12 +59,12 @@ def prepare(subject: Subject, document: IndexDocument) -> PreparedDocument:
     """Analyse a document. Raises ValueError on a vector with NaN or infinity."""
     labels = document.labels | {subject.kind: subject.id}
     scope = [
-        _scope_token("subject", *subject),
-        _scope_token("kind", document.kind),
-        *(_label_token(subject.tenant, kind, value) for kind, value in labels.items()),
+        scope_token("subject", *subject),
+        scope_token("kind", document.kind),
+        *(label_token(subject.tenant, kind, value) for kind, value in labels.items()),
     ]
     if document.session is not None:
-        scope.append(_scope_token("session", document.session))
+        scope.append(scope_token("session", document.session))
     return PreparedDocument(
         document.id,
         document.kind,
@@ -239,7 +241,7 @@ def _by_text(connection: sqlite3.Connection, scope: str, text: str, limit: int) 
 def _by_vector(
     connection: sqlite3.Connection, scope: str, vector: NDArray[np.float32], limit: int
 ) -> dict[int, float]:
-    unit = _unit(vector)
+    unit = unit_vector(vector)
     if unit is None:
         return {}
     rows = connection.execute(
@@ -263,14 +265,14 @@ def _by_vector(
 
 def _scope_match(query: IndexQuery) -> str:
     """The part of a MATCH that keeps a search within its tenant, subject, labels, session and kinds."""
-    required = [_label_token(query.tenant, kind, value) for kind, value in query.labels.items()]
+    required = [label_token(query.tenant, kind, value) for kind, value in query.labels.items()]
     if query.subject is not None:
-        required.append(_scope_token("subject", *query.subject))
+        required.append(scope_token("subject", *query.subject))
     if query.session is not None:
-        required.append(_scope_token("session", query.session))
+        required.append(scope_token("session", query.session))
     parts = [f"scope : {token}" for token in _quoted(required)]
     if len(set(query.kinds)) == 1:
-        parts.extend(f"scope : {token}" for token in _quoted([_scope_token("kind", query.kinds[0])]))
+        parts.extend(f"scope : {token}" for token in _quoted([scope_token("kind", query.kinds[0])]))
     return " AND ".join(parts)
 
 
@@ -278,28 +280,6 @@ def _quoted(terms: Iterable[str]) -> list[str]:
     return ['"' + term.replace('"', '""') + '"' for term in terms]
 
 
-def _label_token(tenant: str, kind: str, value: str) -> str:
-    return _scope_token("label", tenant, kind, value)
-
-
-def _scope_token(*parts: str) -> str:
-    """128 bits of a hash of the parts, length-prefixed so that no two lists of parts look alike."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode()
-        digest.update(len(data).to_bytes(4, "big") + data)
-    return digest.hexdigest()
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The vector at unit length; None for the zero vector, which has no direction."""
-    flat = np.asarray(vector, dtype=np.float32).ravel()
-    length = float(np.linalg.norm(flat))
-    if not np.isfinite(length):
-        raise ValueError("a vector has a component that is not a finite number")
-    return flat / length if length > 0 else None
-
-
 def _pack(vector: NDArray[np.float32]) -> bytes | None:
-    unit = _unit(vector)
+    unit = unit_vector(vector)
     return None if unit is None else unit.astype(_HALF).tobytes()
