@@ -19,7 +19,10 @@ from memgrid.errors import InvalidInput
 
 PREFIX = "MEMGRID_"
 NOT_SETTINGS = frozenset(
-    {"MEMGRID_URL", "MEMGRID_API_KEY", "MEMGRID_TEST_DATA", "MEMGRID_TEST_CRDS", "MEMGRID_SOAK_SECONDS"}
+    {
+        *("MEMGRID_URL", "MEMGRID_API_KEY"),
+        *("MEMGRID_TEST_DATA", "MEMGRID_TEST_CRDS", "MEMGRID_TEST_SERVERS", "MEMGRID_SOAK_SECONDS"),
+    }
 )
 """Of the clients and of the tests: they may be in the same environment."""
 

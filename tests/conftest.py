@@ -1,0 +1,3 @@
+"""What all the tests may use."""
+
+pytest_plugins = ["tests.servers.fixtures"]
