@@ -22,13 +22,30 @@ A bare value means `eq`, a bare list `in`, a bare "*" present. `{"eq": "*"}` is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
-from cluster.model import DAY_MS, Memory, Message, Millis
+from cluster.model import DAY_MS, Millis
+from cluster.retrieval.filter_fields import DATES, FIELDS, LABEL_OF, VALUES, Unit, metadata_at
+from cluster.retrieval.filter_tests import (
+    Predicate,
+    Test,
+    all_of,
+    always,
+    any_of,
+    compares,
+    contains,
+    equals,
+    failing,
+    in_spans,
+    is_in,
+    is_number,
+    negation,
+    on,
+    present,
+)
 from memgrid.errors import InvalidInput
-from memgrid.models import MemoryKind, ResultType, SourceType
 
 MAX_DEPTH: Final = 16
 """Levels of AND, OR, NOT and of nested metadata keys."""
@@ -37,11 +54,6 @@ MAX_VALUES: Final = 10_000
 """Values in all lists together."""
 MAX_TEXT: Final = 32_768
 """Characters of one text value or key."""
-
-Unit = Memory | Message
-Predicate = Callable[[Unit], bool]
-Getter = Callable[[Unit], Any]
-Test = Callable[[Any], bool]
 
 _EARLIEST: Final = -62_135_596_800_000  # 0001-01-01
 _LATEST: Final = 253_402_300_799_999  # 9999-12-31
@@ -52,8 +64,6 @@ _ORDERING: Final = frozenset({"gt", "gte", "lt", "lte"})
 _TEXTUAL: Final = frozenset({"contains", "icontains"})
 _OPERATORS: Final = frozenset({"eq", "ne", "in", "nin"}) | _ORDERING | _TEXTUAL
 _DATE_OPERATORS: Final = _OPERATORS - _TEXTUAL
-
-_MISSING: Final = object()
 
 
 class Filter:
@@ -71,7 +81,7 @@ class Filter:
     def __init__(self, predicate: Predicate | None, pinned: Mapping[str, str]) -> None:
         self._predicate = predicate
         self.matches_all = predicate is None
-        self.labels = {_LABEL_OF[key]: value for key, value in pinned.items() if key in _LABEL_OF}
+        self.labels = {LABEL_OF[key]: value for key, value in pinned.items() if key in LABEL_OF}
         self.session = pinned.get("session_id")
 
     def matches(self, unit: Unit) -> bool:
@@ -87,118 +97,6 @@ def parse_filter(raw: Mapping[str, Any]) -> Filter:
     """
     parser = _Parser()
     return Filter(parser.group(raw, "filters", 1), parser.pinned)
-
-
-# --- fields -----------------------------------------------------------------------------------
-
-
-def _label(kind: str) -> Getter:
-    return lambda unit: unit.labels.get(kind)
-
-
-def _memory_only(name: str) -> Getter:
-    return lambda unit: getattr(unit, name) if isinstance(unit, Memory) else None
-
-
-def _message_only(name: str) -> Getter:
-    return lambda unit: getattr(unit, name) if isinstance(unit, Message) else None
-
-
-def _text(unit: Unit) -> str:
-    return unit.text if isinstance(unit, Memory) else unit.content
-
-
-def _category(unit: Unit) -> Any:
-    if isinstance(unit, Memory) and unit.category is not None:
-        return unit.category
-    return unit.metadata.get("category")
-
-
-def _tags(unit: Unit) -> Any:
-    if isinstance(unit, Memory) and unit.tags:
-        return unit.tags
-    return unit.metadata.get("tags")
-
-
-def _source_type(unit: Unit) -> Any:
-    # a memory's own default must not hide what its adder said
-    given = unit.metadata.get("source_type")
-    if given is not None:
-        return given
-    return unit.source_type if isinstance(unit, Memory) else "conversation"
-
-
-def _updated_at(unit: Unit) -> Millis:
-    return unit.updated_at if isinstance(unit, Memory) else unit.created_at
-
-
-def _timestamp(unit: Unit) -> Millis:
-    return unit.created_at if unit.event_time is None else unit.event_time
-
-
-_LABEL_OF: Final[Mapping[str, str]] = {
-    "user_id": "user",
-    "agent_id": "agent",
-    "app_id": "app",
-    "run_id": "run",
-}
-
-_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "kind": get_args(MemoryKind),
-    "type": get_args(ResultType),
-    "source_type": get_args(SourceType),
-}
-
-_DATES: Final[Mapping[str, Getter]] = {
-    "created_at": lambda unit: unit.created_at,
-    "updated_at": _updated_at,
-    "timestamp": _timestamp,
-    "event_time": lambda unit: unit.event_time,
-    "expires_at": _memory_only("expires_at"),
-    "expiration_date": _memory_only("expires_at"),
-}
-
-_FIELDS: Final[Mapping[str, Getter]] = {
-    **{key: _label(kind) for key, kind in _LABEL_OF.items()},
-    "session_id": lambda unit: unit.session,
-    "id": lambda unit: unit.id,
-    "ids": lambda unit: unit.id,
-    "memory_ids": lambda unit: unit.id if isinstance(unit, Memory) else None,
-    "kind": _memory_only("kind"),
-    "type": lambda unit: "memory" if isinstance(unit, Memory) else "message",
-    "topic": _memory_only("topic"),
-    "subtopic": _memory_only("subtopic"),
-    "profile_type": _memory_only("profile_type"),
-    "category": _category,
-    "categories": _category,
-    "tags": _tags,
-    "text": _text,
-    "keywords": _text,
-    "role": _message_only("role"),
-    "name": _message_only("name"),
-    "source_type": _source_type,
-    "language": _memory_only("language"),
-    **_DATES,
-}
-
-
-def _metadata(path: Sequence[str]) -> Getter:
-    if len(path) == 1:
-        key = path[0]
-        return lambda unit: unit.metadata.get(key)
-
-    def get(unit: Unit) -> Any:
-        value: Any = unit.metadata
-        for key in path:
-            if not isinstance(value, dict):
-                return None
-            value = cast("dict[str, Any]", value).get(key)
-        return value
-
-    return get
-
-
-# --- parsing ----------------------------------------------------------------------------------
 
 
 class _Parser:
@@ -230,18 +128,18 @@ class _Parser:
             elif name.startswith("metadata.") and all(segments := name.split(".")[1:]):
                 if depth + len(segments) > MAX_DEPTH:
                     raise _too_deep(at)
-                getter = _metadata(segments)
-                found.extend(_on(getter, test) for test in self._tests(value, at, _OPERATORS))
+                getter = metadata_at(segments)
+                found.extend(on(getter, test) for test in self._tests(value, at, _OPERATORS))
             else:
                 self._field(name, value, at, found, conjunctive=conjunctive)
-        return _all(found) if found else None
+        return all_of(found) if found else None
 
     def _combination(
         self, name: str, value: object, path: str, depth: int, *, conjunctive: bool
     ) -> Predicate | None:
         if name == "NOT" and isinstance(value, Mapping):
             inner = self.group(cast("object", value), path, depth + 1, conjunctive=False)
-            return _not(_always if inner is None else inner)
+            return negation(always if inner is None else inner)
         if not isinstance(value, list | tuple):
             shape = "a list of conditions" if name != "NOT" else "a condition or a list of conditions"
             raise InvalidInput(f"{path} must be {shape}", field=path, remedy=f'send {{"{name}": [{{…}}]}}')
@@ -253,32 +151,34 @@ class _Parser:
             for index, member in enumerate(members)
         ]
         if name == "OR":
-            return None if any(part is None for part in parts) else _any([p for p in parts if p is not None])
+            return (
+                None if any(part is None for part in parts) else any_of([p for p in parts if p is not None])
+            )
         if name == "NOT":
-            return _all([_not(_always if part is None else part) for part in parts]) if parts else None
+            return all_of([negation(always if part is None else part) for part in parts]) if parts else None
         found = [part for part in parts if part is not None]
-        return _all(found) if found else None
+        return all_of(found) if found else None
 
     def _field(
         self, name: str, value: object, path: str, found: list[Predicate], *, conjunctive: bool
     ) -> None:
-        getter = _FIELDS.get(name)
+        getter = FIELDS.get(name)
         if getter is None:
             raise InvalidInput(
                 f"{path}: unknown key {name!r}",
                 field=path,
-                remedy=f"use one of AND, OR, NOT, {', '.join(_FIELDS)}, metadata, metadata.<key>",
+                remedy=f"use one of AND, OR, NOT, {', '.join(FIELDS)}, metadata, metadata.<key>",
             )
-        if name in _DATES:
-            found.extend(_on(getter, test) for test in self._date_tests(value, path))
+        if name in DATES:
+            found.extend(on(getter, test) for test in self._date_tests(value, path))
             return
         if name == "keywords" and isinstance(value, str | list | tuple):
             # a word to look for, not the whole text
-            found.append(_on(getter, self._any_word(cast("object", value), path)))
+            found.append(on(getter, self._any_word(cast("object", value), path)))
             return
-        allowed = _VALUES.get(name)
-        found.extend(_on(getter, test) for test in self._tests(value, path, _OPERATORS, allowed))
-        if conjunctive and (name in _LABEL_OF or name == "session_id"):
+        allowed = VALUES.get(name)
+        found.extend(on(getter, test) for test in self._tests(value, path, _OPERATORS, allowed))
+        if conjunctive and (name in LABEL_OF or name == "session_id"):
             only = _single_value(value)
             if only is not None:
                 self.pinned.setdefault(name, only)
@@ -299,8 +199,8 @@ class _Parser:
             if isinstance(inner, Mapping) and inner and not self._is_operators(inner, at):
                 self._metadata_object(cast("object", inner), below, at, depth + 1, found)
             else:
-                getter = _metadata(below)
-                found.extend(_on(getter, test) for test in self._tests(inner, at, _OPERATORS))
+                getter = metadata_at(below)
+                found.extend(on(getter, test) for test in self._tests(inner, at, _OPERATORS))
 
     def _is_operators(self, value: Mapping[Any, Any], path: str) -> bool:
         names = [_operator(key) for key in value]
@@ -318,35 +218,35 @@ class _Parser:
         tests: list[Test] = []
         for name, operand, at in self._operations(value, path, operators):
             if name == "present":
-                tests.append(_present)
+                tests.append(present)
             elif name in ("in", "nin"):
                 values = [
                     self._scalar(v, f"{at}.{i}", allowed) for i, v in enumerate(self._list(operand, at))
                 ]
-                tests.append(_in(values) if name == "in" else _not_test(_in(values)))
+                tests.append(is_in(values) if name == "in" else failing(is_in(values)))
             elif name in ("eq", "ne"):
                 wanted = self._json(operand, at, allowed)
-                tests.append(_eq(wanted) if name == "eq" else _not_test(_eq(wanted)))
+                tests.append(equals(wanted) if name == "eq" else failing(equals(wanted)))
             elif name in _TEXTUAL:
-                tests.append(_contains(self._scalar(operand, at, None), fold=name == "icontains"))
+                tests.append(contains(self._scalar(operand, at, None), fold=name == "icontains"))
             else:
                 bound = self._scalar(operand, at, None)
-                if not isinstance(bound, str) and not _is_number(bound):
+                if not isinstance(bound, str) and not is_number(bound):
                     raise InvalidInput(f"{at} must be a number or text", field=at, remedy="send a bound")
-                tests.append(_order(name, bound))
+                tests.append(compares(name, bound))
         return tests
 
     def _date_tests(self, value: object, path: str) -> list[Test]:
         tests: list[Test] = []
         for name, operand, at in self._operations(value, path, _DATE_OPERATORS):
             if name == "present":
-                tests.append(_present)
+                tests.append(present)
             elif name in ("in", "nin"):
                 spans = [self._date(v, f"{at}.{i}") for i, v in enumerate(self._list(operand, at))]
-                tests.append(_in_spans(spans) if name == "in" else _not_test(_in_spans(spans)))
+                tests.append(in_spans(spans) if name == "in" else failing(in_spans(spans)))
             elif name in ("eq", "ne"):
                 span = self._date(operand, at)
-                tests.append(_in_spans([span]) if name == "eq" else _not_test(_in_spans([span])))
+                tests.append(in_spans([span]) if name == "eq" else failing(in_spans([span])))
             else:
                 span = self._date(operand, at)
                 if span is None:
@@ -356,7 +256,7 @@ class _Parser:
                 start, end = span
                 # on whole milliseconds: after the span, from its start, before it, up to its end
                 bound = {"gt": end, "gte": start, "lt": start, "lte": end}[name]
-                tests.append(_order({"gt": "gte", "lte": "lt"}.get(name, name), bound))
+                tests.append(compares({"gt": "gte", "lte": "lt"}.get(name, name), bound))
         return tests
 
     def _operations(
@@ -388,9 +288,9 @@ class _Parser:
     def _any_word(self, value: object, path: str) -> Test:
         [(name, operand, at)] = self._operations(value, path, _OPERATORS)
         if name == "present":
-            return _present
+            return present
         words = self._list(operand, at) if name == "in" else [operand]
-        tests = [_contains(self._scalar(word, at, None), fold=True) for word in words]
+        tests = [contains(self._scalar(word, at, None), fold=True) for word in words]
         return lambda text: any(test(text) for test in tests)
 
     def _key(self, key: object, path: str) -> str:
@@ -454,7 +354,7 @@ class _Parser:
             return None
         if isinstance(value, str):
             return _span_of_text(value, path)
-        if _is_number(value):
+        if is_number(value):
             number = cast("int | float", value)
             # in this order a NaN is refused too
             if not _EARLIEST <= number <= _LATEST:
@@ -522,145 +422,3 @@ def _unknown_operator(key: object, path: str, operators: Iterable[str]) -> Inval
         field=f"{path}.{key}"[:1024],
         remedy=f"use one of {', '.join(sorted(operators))}",
     )
-
-
-# --- predicates -------------------------------------------------------------------------------
-
-
-def _always(_: Unit) -> bool:
-    return True
-
-
-def _on(getter: Getter, test: Test) -> Predicate:
-    return lambda unit: test(getter(unit))
-
-
-def _not(predicate: Predicate) -> Predicate:
-    return lambda unit: not predicate(unit)
-
-
-def _not_test(test: Test) -> Test:
-    return lambda value: not test(value)
-
-
-def _all(predicates: Sequence[Predicate]) -> Predicate:
-    if len(predicates) == 1:
-        return predicates[0]
-
-    def every(unit: Unit) -> bool:
-        for predicate in predicates:  # noqa: SIM110 - a generator costs twice as much in this inner loop
-            if not predicate(unit):
-                return False
-        return True
-
-    return every
-
-
-def _any(predicates: Sequence[Predicate]) -> Predicate:
-    if len(predicates) == 1:
-        return predicates[0]
-
-    def some(unit: Unit) -> bool:
-        for predicate in predicates:  # noqa: SIM110 - as above
-            if predicate(unit):
-                return True
-        return False
-
-    return some
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _present(value: Any) -> bool:
-    return value is not None and not (isinstance(value, list | tuple) and not value)
-
-
-def _scalar_key(value: Any) -> object:
-    """A hashable that is equal exactly for equal JSON scalars."""
-    return (value,) if isinstance(value, bool) else value
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Equality of JSON values, true not being 1."""
-    if isinstance(left, list | tuple):
-        return (
-            isinstance(right, list | tuple)
-            and len(left) == len(right)
-            and all(map(_same, left, cast("Sequence[Any]", right)))
-        )
-    if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and left.keys() == right.keys()
-            and all(_same(value, right[key]) for key, value in cast("dict[str, Any]", left).items())
-        )
-    return isinstance(left, bool) == isinstance(right, bool) and left == right
-
-
-def _eq(wanted: Any) -> Test:
-    if isinstance(wanted, str):
-
-        def is_text(value: Any) -> bool:
-            return value == wanted or (isinstance(value, list | tuple) and wanted in value)
-
-        return is_text
-
-    def equal(value: Any) -> bool:
-        if _same(value, wanted):
-            return True
-        return isinstance(value, list | tuple) and any(_same(element, wanted) for element in value)
-
-    return equal
-
-
-def _in(wanted: Sequence[Any]) -> Test:
-    keys = {_scalar_key(value) for value in wanted}
-
-    def member(value: Any) -> bool:
-        if isinstance(value, list | tuple):
-            return any(not isinstance(v, list | tuple | dict) and _scalar_key(v) in keys for v in value)
-        return not isinstance(value, dict) and _scalar_key(value) in keys
-
-    return member
-
-
-def _in_spans(spans: Sequence[tuple[Millis, Millis] | None]) -> Test:
-    missing = None in spans
-    bounds = [span for span in spans if span is not None]
-
-    def inside(value: Any) -> bool:
-        if value is None:
-            return missing
-        return any(start <= value < end for start, end in bounds)
-
-    return inside
-
-
-def _contains(wanted: Any, *, fold: bool) -> Test:
-    if not isinstance(wanted, str):
-        equal = _eq(wanted)
-        return lambda value: isinstance(value, list | tuple) and equal(value)
-    needle = wanted.casefold() if fold else wanted
-
-    def inside(value: Any) -> bool:
-        if isinstance(value, str):
-            return needle in (value.casefold() if fold else value)
-        return isinstance(value, list | tuple) and any(
-            isinstance(element, str) and needle in (element.casefold() if fold else element)
-            for element in value
-        )
-
-    return inside
-
-
-def _order(name: str, bound: Any) -> Test:
-    comparable: Test = _is_number if _is_number(bound) else lambda value: isinstance(value, str)
-    if name == "gt":
-        return lambda value: comparable(value) and value > bound
-    if name == "gte":
-        return lambda value: comparable(value) and value >= bound
-    if name == "lt":
-        return lambda value: comparable(value) and value < bound
-    return lambda value: comparable(value) and value <= bound
