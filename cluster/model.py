@@ -15,7 +15,8 @@ from memgrid.models import ChangeEvent, MemoryKind, SourceType
 
 Millis = int
 Labels = dict[str, str]
-"""`user`, `agent`, `app`, `run` → id: everyone named with the data, the subject's own among them."""
+"""`user`, `agent`, `app`, `run` → id: everyone named with the data, the subject's own among them; and the
+`group`, where one was named."""
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -40,6 +41,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     """When the server minted the id: decides the bucket."""
     tokens: int
     infer: bool = True
+    transient: bool = False
+    """Forgotten as soon as it has been extracted."""
     marks: tuple[str, ...] = ()
     labels: Labels = {}
     metadata: dict[str, Any] = {}
@@ -134,6 +137,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int = 0
     output_tokens: int = 0
     attempts: int = 1
+    cost: float | None = None
+    """Of all its calls, by the prices of then; None where the model has none."""
+    calls: int = 0
+    """Calls of a model, over all attempts that this owner has seen."""
+    dropped: int = 0
+    """Claims that were not believed."""
     duration_ms: int = 0
     error: str | None = None
     created_at: Millis

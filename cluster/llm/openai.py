@@ -137,25 +137,33 @@ class OpenAILlm:
         )
 
     def _completion(self, answer: _Answer) -> Completion:
-        if not answer.choices:
-            raise MalformedCompletion("the model gave no answer")
-        choice = answer.choices[0]
-        if choice.message.refusal:
-            raise MalformedCompletion(f"the model refused: {choice.message.refusal[:300]}")
-        if choice.finish_reason == "length":
-            raise MalformedCompletion(
-                f"the model's answer was cut off at {self._max_tokens} tokens", remedy="raise llm_max_tokens"
-            )
-        if choice.finish_reason == "content_filter":
-            raise MalformedCompletion("the model's answer was withheld by a content filter")
-        if not choice.message.content:
-            raise MalformedCompletion("the model's answer is empty")
         usage = answer.usage or _Usage()
+        asked, said = usage.prompt_tokens, usage.completion_tokens
+
+        def malformed(message: str, remedy: str | None = None) -> MalformedCompletion:
+            return MalformedCompletion(message, remedy=remedy, input_tokens=asked, output_tokens=said)
+
+        if not answer.choices:
+            raise malformed("the model gave no answer")
+        choice = answer.choices[0]
+        whole = choice.finish_reason != "length"
+        if choice.message.refusal:
+            raise malformed(f"the model refused: {choice.message.refusal[:300]}")
+        if choice.finish_reason == "content_filter":
+            raise malformed("the model's answer was withheld by a content filter")
+        if not choice.message.content and not whole:
+            raise malformed(
+                f"the model's answer was cut off at {self._max_tokens} tokens, before it began",
+                remedy="raise llm_max_tokens",
+            )
+        if not choice.message.content:
+            raise malformed("the model's answer is empty")
         return Completion(
             text=choice.message.content,
             model=answer.model or self._model,
-            input_tokens=usage.prompt_tokens,
-            output_tokens=usage.completion_tokens,
+            input_tokens=asked,
+            output_tokens=said,
+            whole=whole,
         )
 
 

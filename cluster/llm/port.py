@@ -18,6 +18,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     input_tokens: int
     output_tokens: int
+    whole: bool = True
+    """False: the answer reached its longest length, and was cut off there."""
 
 
 class Llm(Protocol):
@@ -32,7 +34,8 @@ class Llm(Protocol):
         """One completion; with `schema` the answer is JSON of that schema where the endpoint supports it.
 
         Rate limits, timeouts, 5xx and connection errors are retried with backoff and then raised as
-        Unavailable; an answer that was refused or cut off raises MalformedCompletion.
+        Unavailable (`NotTried` where the endpoint was not asked at all); an answer that was refused raises
+        MalformedCompletion.
         """
         ...
 

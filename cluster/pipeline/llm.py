@@ -1,11 +1,16 @@
-"""Extraction by a language model: one call a run, each claim checked against the messages it names."""
+"""Extraction by a language model: seldom more than one call, each claim checked against what was said.
+
+    messages ─parts──▶ shown, data ─call──▶ read_answer ─(again, if need be)──▶ why_not ──▶ candidates
+
+The stages are pure (`llm_input`, `llm_answer`, `evidence`); here they are strung together.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -14,167 +19,304 @@ from cluster.llm.errors import MalformedCompletion
 from cluster.llm.port import ChatMessage, Completion, Llm
 from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
-from cluster.pipeline.port import Candidate, Extraction
-from cluster.prompts import prompt, schema
+from cluster.pipeline import llm_input
+from cluster.pipeline.evidence import Shown, is_person, speaks_otherwise, why_not, why_not_variable
+from cluster.pipeline.llm_answer import Answer, Claim, VariableClaim, read_answer
+from cluster.pipeline.llm_input import Language
+from cluster.pipeline.port import (
+    Brief,
+    Candidate,
+    Dropped,
+    EndpointChoice,
+    Extraction,
+    LlmCall,
+    Trace,
+)
+from cluster.prompts import Prompt, Prompts, schema
+from memgrid.errors import MemgridError
 
-Language = Literal["zh", "en"]
-
-PROMPT: Final = "extract.v1"
-MAX_CHARACTERS: Final = 4000
-"""Characters of a person's message that the model is shown."""
-MAX_OTHER_CHARACTERS: Final = 256
-"""Characters of anyone else's message (openJiuwen's default for an assistant's)."""
-MAX_KNOWN: Final = 50
-"""Memories on record that the model is shown: those changed last."""
-
-_NOT_PEOPLE = frozenset({"assistant", "ai", "system", "developer", "tool", "function"})
-_REASONING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_REPAIR: Final[dict[Language, str]] = {
-    "en": "That is not the JSON asked for: {error}. Answer again, with the JSON object and nothing else.",
-    "zh": "这不是所要求的 JSON：{error}。请重新回答，只写 JSON 对象，不要写别的。",
-}
+PROMPT: Final = "extract.v2"
+MAX_CALLS: Final = 3
+"""Calls for one part of a run: the question, and at most two reasons to ask again."""
+MAX_SUMMARY: Final = 600
+"""Characters of a session's summary."""
+MAX_ANSWER: Final = 65_536
+"""Characters of an answer that are kept, and shown to the model when it is asked again."""
+VARIABLE_TOPIC: Final = "variable"
 
 _log = get_log()
 
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
-_Name = Annotated[str, msgspec.Meta(max_length=256)]
-_ProfileType = Literal[
-    "personal_information", "interest_hobbies", "social_information", "asset_information", "other_information"
-]
+
+class Price(msgspec.Struct, frozen=True):
+    """For a million tokens, in whatever currency the prices are given in."""
+
+    input: float
+    output: float
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        """What so many tokens cost."""
+        return (self.input * input_tokens + self.output * output_tokens) / 1e6
 
 
-class _Claim(msgspec.Struct):
-    text: _Text
-    kind: Literal["fact", "profile", "event"]
-    evidence: list[int]
-    value: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
-    topic: _Name | None = None
-    subtopic: _Name | None = None
-    profile_type: _ProfileType | None = None
-    single_valued: bool = False
-    negates: bool = False
-    tags: list[_Name] = []
-    event_date: str | None = None
-    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+class Endpoints(Protocol):
+    """The models of tenants and groups that have chosen their own."""
 
+    def llm(self, choice: EndpointChoice) -> Llm: ...
 
-class _Answer(msgspec.Struct):
-    memories: list[_Claim]
+    async def close(self) -> None: ...
 
 
 class LlmExtractor:
     """Asks a language model for claims.
 
-    What people wrote goes to the model as data inside one JSON object, and what comes back must be of the
-    schema and name messages of the run: a text that talks the model into something can at most make it
-    claim things about the one who wrote it. `dropped` counts the claims that named no message of theirs.
+    What people wrote goes to the model as data inside one JSON object, and what comes back is believed as
+    far as the messages bear it out: a text that talks the model into something can at most make it claim
+    what that text says about the one who wrote it. `dropped` counts the claims that were not believed.
     """
 
-    def __init__(self, llm: Llm, *, language: Language | None = None) -> None:
-        """`language` is that of the instructions; None goes by what most of the messages are in."""
+    name = "llm"
+
+    def __init__(
+        self,
+        llm: Llm,
+        *,
+        endpoints: Endpoints | None = None,
+        prompts: Prompts | None = None,
+        language: Language | None = None,
+        other_characters: int = 256,
+        prices: Mapping[str, Price] | None = None,
+    ) -> None:
+        """`language` is that of the instructions; None goes by what most of the messages are in.
+        `other_characters` is how much of an assistant's message is shown."""
         self._llm = llm
+        self._endpoints = endpoints
+        self._prompts = prompts or Prompts()
         self._language: Language | None = language
+        self._other_characters = other_characters
+        self._prices = prices or {}
         self.dropped = 0
 
-    @property
-    def name(self) -> str:
-        return "llm"
-
     async def extract(
-        self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
+        self,
+        messages: Sequence[Message],
+        *,
+        earlier: Sequence[Message],
+        known: Sequence[Memory],
+        brief: Brief | None = None,
+        trace: Trace | None = None,
     ) -> Extraction:
         """Without anything that a person said nothing is asked, and nothing found. Raises Unavailable,
         InvalidInput where the endpoint refuses the request, or MalformedCompletion (after the model was
         shown its mistake once)."""
+        brief = brief or Brief()
+        trace = trace or Trace()
+        before = len(trace.calls)
         said = [message for message in messages if message.content.strip()]
-        if not any(_by_person(message) for message in said):
+        if not any(is_person(message) for message in said):
             return Extraction(candidates=(), extractor=self.name)
-        language: Language = self._language or _language_of(said)
-        chat = [
-            ChatMessage("system", prompt(f"{PROMPT}.{language}")),
-            ChatMessage("user", _input(said, earlier, known)),
-        ]
-        completions = [await self._llm.complete(chat, schema=schema(PROMPT))]
-        try:
-            answer = _parse(completions[0])
-        except MalformedCompletion as malformed:
-            _log.warning("malformed completion, asking again", model=self._llm.model, error=malformed.message)
-            chat += [
-                ChatMessage("assistant", completions[0].text[:MAX_CHARACTERS]),
-                ChatMessage("user", _REPAIR[language].format(error=malformed.message)),
-            ]
-            completions.append(await self._llm.complete(chat, schema=schema(PROMPT)))
-            answer = _parse(completions[1])
+        candidates: list[Candidate] = []
+        for part in llm_input.parts(said):
+            if not any(is_person(message) for message in part):
+                continue
+            given = llm_input.shown(part, earlier, known)
+            language: Language = self._language or llm_input.language_of(part)
+            conversation = _Conversation(self, brief, given, language, trace)
+            answer = await conversation.answer()
+            candidates += self._believed(answer, given, brief, trace)
+            session = part[-1].session
+            if answer.summary and brief.long_term and not speaks_otherwise(answer.summary, part):
+                summaries = {**brief.summaries, session: answer.summary[:MAX_SUMMARY]}
+                brief = msgspec.structs.replace(brief, summaries=summaries)
+            earlier = part[-len(earlier) :] if earlier else ()
+        calls = trace.calls[before:]
         return Extraction(
-            candidates=self._supported(answer, said),
+            candidates=tuple(candidates),
             extractor=self.name,
-            prompt_version=f"{PROMPT}.{language}",
-            model=completions[-1].model,
-            input_tokens=sum(completion.input_tokens for completion in completions),
-            output_tokens=sum(completion.output_tokens for completion in completions),
+            prompt_version=calls[-1].prompt_version,
+            model=calls[-1].model,
+            input_tokens=sum(call.input_tokens for call in calls),
+            output_tokens=sum(call.output_tokens for call in calls),
+            summaries={
+                session: brief.summaries[session]
+                for session in dict.fromkeys(message.session for message in said)
+                if session in brief.summaries
+            },
         )
 
     async def close(self) -> None:
         await self._llm.close()
 
-    def _supported(self, answer: _Answer, said: Sequence[Message]) -> tuple[Candidate, ...]:
-        """The claims that rest on at least one message of a person."""
-        candidates: list[Candidate] = []
+    def llm(self, brief: Brief) -> Llm:
+        """The model that this brief asks for."""
+        if brief.endpoint is None or self._endpoints is None:
+            return self._llm
+        return self._endpoints.llm(brief.endpoint)
+
+    def prompt(self, brief: Brief, language: Language) -> Prompt:
+        """The instructions, with what the project adds."""
+        own = self._prompts.get(f"{PROMPT}.{language}", brief.tenant)
+        return llm_input.instructions(own, brief, language)
+
+    def data(self, given: Shown, brief: Brief) -> str:
+        """What the model is shown."""
+        return llm_input.data(given, brief, other_characters=self._other_characters)
+
+    def cost(self, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """What a call has cost, where the model has a price."""
+        price = self._prices.get(model)
+        return None if price is None else price.of(input_tokens, output_tokens)
+
+    def _believed(self, answer: Answer, given: Shown, brief: Brief, trace: Trace) -> list[Candidate]:
+        """The claims that the messages bear out, as candidates; the others are counted and told."""
+        words = given.words()
+        found: list[Candidate] = []
+        dropped = [Dropped(text=text, reason=f"malformed: {error}") for text, error in answer.faults]
         for claim in answer.memories:
-            sources = [said[n - 1] for n in dict.fromkeys(claim.evidence) if 1 <= n <= len(said)]
-            if any(_by_person(message) for message in sources) and claim.text.strip():
-                candidates.append(_candidate(claim, sources))
-        dropped = len(answer.memories) - len(candidates)
+            sources = given.named(claim.evidence)
+            reason = None if brief.long_term else "only variables are wanted"
+            reason = reason or why_not(claim, given, words)
+            if reason is None and speaks_otherwise(claim.text, sources):
+                reason = "it is not in the speaker's language"
+            if reason is None:
+                found.append(_candidate(claim, sources))
+            else:
+                dropped.append(_dropped(claim.text, reason, sources))
+        for variable in answer.variables:
+            sources = given.named(variable.evidence)
+            reason = why_not_variable(variable, given)
+            if variable.name not in brief.variables:
+                reason = "there is no such variable"
+            if reason is None:
+                found.append(_variable(variable, sources))
+            else:
+                dropped.append(_dropped(f"{variable.name}: {variable.value}", reason, sources))
         if dropped:
-            self.dropped += dropped
-            _log.warning("claims without evidence dropped", model=self._llm.model, dropped=dropped)
-        return tuple(candidates)
+            self.dropped += len(dropped)
+            trace.dropped += dropped
+            _log.warning("claims dropped", model=self.llm(brief).model, dropped=len(dropped))
+        return found
 
 
-def _by_person(message: Message) -> bool:
-    return message.role.lower() not in _NOT_PEOPLE
+class _Conversation:
+    """One part of a run, asked until the answer will do or there is no reason left to ask again."""
+
+    def __init__(
+        self, extractor: LlmExtractor, brief: Brief, given: Shown, language: Language, trace: Trace
+    ) -> None:
+        self._extractor = extractor
+        self._llm = extractor.llm(brief)
+        self._given = given
+        self._language: Language = language
+        self._trace = trace
+        self._prompt = extractor.prompt(brief, language)
+        self._chat = [
+            ChatMessage("system", self._prompt.text),
+            ChatMessage("user", extractor.data(given, brief)),
+        ]
+        self._kept = Answer()
+        """What a cut-off answer said before the one that continues it."""
+
+    async def answer(self) -> Answer:
+        """The last answer, or the best before it. Raises as `extract` does."""
+        purpose: Literal["extract", "repair", "language", "continue"] = "extract"
+        asked: set[str] = set()
+        best: Answer | None = None
+        chat = self._chat
+        error = ""
+        while True:
+            completion = await self._call(chat, purpose)
+            try:
+                read = self._read(completion, continues=purpose == "continue")
+            except MalformedCompletion as malformed:
+                if best is not None:
+                    return best
+                if "repair" in asked or len(asked) + 1 >= MAX_CALLS:
+                    raise
+                self._trace.calls[-1] = msgspec.structs.replace(
+                    self._trace.calls[-1], error=malformed.message
+                )
+                purpose, error = "repair", malformed.message
+            else:
+                best = read
+                again = self._why_again(read, asked)
+                if again is None or len(asked) + 1 >= MAX_CALLS:
+                    return read
+                purpose, error = again
+                if purpose == "continue":
+                    self._kept = read
+            asked.add(purpose)
+            _log.warning("asking the model again", model=self._llm.model, why=purpose, error=error)
+            chat = [
+                *self._chat,
+                ChatMessage("assistant", completion.text[:MAX_ANSWER]),
+                ChatMessage("user", llm_input.question(purpose, self._language, error)),
+            ]
+
+    def _read(self, completion: Completion, *, continues: bool) -> Answer:
+        read = read_answer(completion.text)
+        read = msgspec.structs.replace(read, whole=read.whole and completion.whole)
+        if not continues:
+            return read
+        return Answer(
+            memories=self._kept.memories + read.memories,
+            variables=self._kept.variables + read.variables,
+            summary=read.summary or self._kept.summary,
+            faults=self._kept.faults + read.faults,
+            whole=read.whole,
+        )
+
+    def _why_again(
+        self, answer: Answer, asked: set[str]
+    ) -> tuple[Literal["repair", "language", "continue"], str] | None:
+        if answer.faults and "repair" not in asked:
+            return "repair", answer.faults[0][1]
+        if "language" not in asked and any(
+            speaks_otherwise(claim.text, self._given.named(claim.evidence)) for claim in answer.memories
+        ):
+            return "language", ""
+        if not answer.whole and "continue" not in asked:
+            return "continue", ""
+        return None
+
+    async def _call(
+        self, chat: Sequence[ChatMessage], purpose: Literal["extract", "repair", "language", "continue"]
+    ) -> Completion:
+        """One call, told to the trace whatever comes of it."""
+        started = time.monotonic()
+        told: dict[str, Any] = {
+            "purpose": purpose,
+            "prompt_version": self._prompt.version,
+            "messages": tuple(message.id for message in self._given.said),
+            "earlier": tuple(message.id for message in self._given.earlier),
+            "known": tuple(memory.id for memory in self._given.known),
+            "question": chat[-1].content if purpose != "extract" else None,
+        }
+        try:
+            completion = await self._llm.complete(chat, schema=schema(PROMPT))
+        except MemgridError as error:
+            spent = (
+                (error.input_tokens, error.output_tokens) if isinstance(error, MalformedCompletion) else ()
+            )
+            self._tell(self._llm.model, spent or (0, 0), started, {**told, "error": error.message})
+            raise
+        spent = (completion.input_tokens, completion.output_tokens)
+        self._tell(completion.model, spent, started, {**told, "answer": completion.text[:MAX_ANSWER]})
+        return completion
+
+    def _tell(self, model: str, spent: tuple[int, int], started: float, told: dict[str, Any]) -> None:
+        self._trace.calls.append(
+            LlmCall(
+                model=model,
+                input_tokens=spent[0],
+                output_tokens=spent[1],
+                cost=self._extractor.cost(model, *spent),
+                duration_ms=int((time.monotonic() - started) * 1000),
+                **told,
+            )
+        )
 
 
-def _language_of(said: Sequence[Message]) -> Language:
-    text = "\n".join(message.content[:MAX_CHARACTERS] for message in said if _by_person(message))
-    return "zh" if looks_chinese(text) else "en"
-
-
-def _input(said: Sequence[Message], earlier: Sequence[Message], known: Sequence[Memory]) -> str:
-    recent = sorted(known, key=lambda memory: memory.updated_at)[-MAX_KNOWN:]
-    content = {
-        "known": [memory.text[:MAX_CHARACTERS] for memory in recent],
-        "earlier": [_shown(message) for message in earlier if message.content.strip()],
-        "messages": [{"n": n, **_shown(message)} for n, message in enumerate(said, 1)],
-    }
-    return msgspec.json.encode(content).decode()
-
-
-def _shown(message: Message) -> dict[str, Any]:
-    when = datetime.fromtimestamp(message.event_time / 1000, UTC)
-    limit = MAX_CHARACTERS if _by_person(message) else MAX_OTHER_CHARACTERS
-    return {
-        "speaker": message.name or message.role,
-        "role": message.role,
-        "time": f"{when:%Y-%m-%d %H:%M %A}",
-        "text": message.content[:limit],
-    }
-
-
-def _parse(completion: Completion) -> _Answer:
-    """The answer in a completion: the JSON object, without the reasoning or the fence some models put
-    around it. Raises MalformedCompletion."""
-    text = _REASONING.sub("", completion.text)
-    text = text[max(text.find("{"), 0) : text.rfind("}") + 1]
-    try:
-        return msgspec.json.decode(text, type=_Answer)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise MalformedCompletion(f"the model's answer is malformed: {error}") from error
-
-
-def _candidate(claim: _Claim, sources: Sequence[Message]) -> Candidate:
-    speakers = {message.name for message in sources if _by_person(message)}
-    speaker = speakers.pop() if len(speakers) == 1 else None
+def _candidate(claim: Claim, sources: Sequence[Message]) -> Candidate:
     return Candidate(
         kind=claim.kind,
         text=claim.text.strip(),
@@ -185,12 +327,47 @@ def _candidate(claim: _Claim, sources: Sequence[Message]) -> Candidate:
         single_valued=claim.single_valued,
         negates=claim.negates,
         tags=tuple(dict.fromkeys(tag for tag in claim.tags if tag)),
-        attributes={} if speaker is None else {"speaker": speaker},
+        attributes=_attributes(claim, sources),
         sources=tuple(message.id for message in sources),
         confidence=claim.confidence,
         language="zh" if looks_chinese(claim.text) else "en",
         event_time=_day(claim.event_date) or max(message.event_time for message in sources),
     )
+
+
+def _variable(claim: VariableClaim, sources: Sequence[Message]) -> Candidate:
+    return Candidate(
+        kind="variable",
+        text=claim.value.strip(),
+        value=claim.value.strip(),
+        topic=VARIABLE_TOPIC,
+        subtopic=claim.name,
+        single_valued=True,
+        attributes=_speaker(sources),
+        sources=tuple(message.id for message in sources),
+        language="zh" if looks_chinese(claim.value) else "en",
+    )
+
+
+def _attributes(claim: Claim, sources: Sequence[Message]) -> dict[str, Any]:
+    attributes = _speaker(sources)
+    if entities := list(dict.fromkeys(name for name in claim.entities if name)):
+        attributes["entities"] = entities
+    if (end := _day(claim.event_end)) is not None:
+        attributes["event_end"] = end
+    if claim.when_to_use:
+        attributes["when_to_use"] = claim.when_to_use
+    return attributes
+
+
+def _speaker(sources: Sequence[Message]) -> dict[str, Any]:
+    speakers = {message.name for message in sources if is_person(message)}
+    speaker = speakers.pop() if len(speakers) == 1 else None
+    return {} if speaker is None else {"speaker": speaker}
+
+
+def _dropped(text: str, reason: str, sources: Sequence[Message]) -> Dropped:
+    return Dropped(text=text, reason=reason, evidence=tuple(message.id for message in sources))
 
 
 def _day(date: str | None) -> Millis | None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from cluster.model import Memory, Message, Millis
 from memgrid.models import MemoryKind
+from memgrid.subject import DEFAULT_TENANT
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim that an extractor makes about the subject, with the messages it rests on."""
+    """A claim that an extractor makes about the subject, with the messages it rests on.
+
+    `attributes` may hold: `speaker`, whose claim it is; `entities`, names of people, places, organisations
+    and products in it; `event_end`, the last day of an event (milliseconds); `when_to_use`, for which
+    tasks an experience is of use.
+    """
 
     kind: MemoryKind
     text: str
@@ -35,6 +41,73 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     valid_from: Millis | None = None
 
 
+class EndpointChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An LLM that a tenant or group has chosen for itself."""
+
+    base_url: str
+    model: str
+    api_key: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+class Brief(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of one extraction, beside what every extraction does."""
+
+    tenant: str = DEFAULT_TENANT
+    instructions: str | None = None
+    """The project's own, in its own words: they add to the prompt's."""
+    variables: Mapping[str, str] = {}
+    """Names to look for, each with a description (or "")."""
+    long_term: bool = True
+    """False: only variables are wanted."""
+    topics: tuple[str, ...] = ()
+    """`topic/subtopic: description` of the project's own topics."""
+    strict_topics: bool = False
+    """True: no other topics are wanted."""
+    summaries: Mapping[str, str] = {}
+    """What was said before in each session, in short."""
+    endpoint: EndpointChoice | None = None
+    """Another LLM than the configured one."""
+
+
+class LlmCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call of a model. What it was shown is kept as ids: the texts are where they can be forgotten."""
+
+    purpose: Literal["extract", "repair", "language", "continue"]
+    model: str
+    prompt_version: str
+    messages: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    question: str | None = None
+    """What was asked beyond the prompt: why the answer before was not good enough."""
+    answer: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    """By the configured prices; None where the model has none."""
+    duration_ms: int = 0
+    error: str | None = None
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A claim that was not believed."""
+
+    text: str
+    reason: str
+    evidence: tuple[str, ...] = ()
+    """Ids of the messages it named."""
+
+
+class Trace:
+    """What was done for one run, attempt after attempt, whether or not it led anywhere."""
+
+    def __init__(self) -> None:
+        self.calls: list[LlmCall] = []
+        self.dropped: list[Dropped] = []
+
+
 class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     """What an extractor made of some messages, and what it cost."""
 
@@ -44,6 +117,8 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    summaries: Mapping[str, str] = {}
+    """By session: what has been said in it up to now, in short."""
 
 
 class Extractor(Protocol):
@@ -53,11 +128,18 @@ class Extractor(Protocol):
     def name(self) -> str: ...
 
     async def extract(
-        self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
+        self,
+        messages: Sequence[Message],
+        *,
+        earlier: Sequence[Message],
+        known: Sequence[Memory],
+        brief: Brief | None = None,
+        trace: Trace | None = None,
     ) -> Extraction:
         """Claims in `messages` (oldest first); `earlier` is context only, `known` what is on record.
 
-        Raises Unavailable (worth retrying) or MalformedCompletion (retried, then parked).
+        What is done is told to `trace` as it is done. Raises Unavailable (worth retrying) or
+        MalformedCompletion (retried, then parked).
         """
         ...
 

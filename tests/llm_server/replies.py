@@ -118,7 +118,7 @@ def default_reply(path: str, body: Any) -> Reply:
             as_base64=body.get("encoding_format") == "base64",
         )
     if path.endswith("/chat/completions"):
-        return completion({"memories": _echo(body["messages"])})
+        return completion({"summary": None, "variables": [], "memories": _echo(body["messages"])})
     if path.endswith("/models"):
         return Reply(200, json.dumps({"object": "list", "data": [{"id": "scripted-model"}]}).encode())
     return error(404, f"no such route: {path}")
@@ -140,9 +140,13 @@ def _echo(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "single_valued": False,
             "negates": False,
             "tags": [],
+            "entities": [],
             "event_date": None,
+            "event_end": None,
+            "when_to_use": None,
             "confidence": 1.0,
             "evidence": [message["n"]],
+            "quote": message["text"],
         }
         for message in given
         if message["role"] not in ("assistant", "system")

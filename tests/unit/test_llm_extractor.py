@@ -12,7 +12,8 @@ import pytest
 from cluster.llm.errors import MalformedCompletion
 from cluster.llm.openai import OpenAILlm
 from cluster.model import Memory, Message
-from cluster.pipeline.llm import MAX_CHARACTERS, MAX_KNOWN, MAX_OTHER_CHARACTERS, LlmExtractor
+from cluster.pipeline.llm import LlmExtractor
+from cluster.pipeline.llm_input import MAX_CHARACTERS, MAX_KNOWN
 from cluster.pipeline.port import Extraction
 from cluster.prompts import prompt, schema
 from memgrid.errors import Unavailable
@@ -69,7 +70,16 @@ async def test_claims_become_candidates(llm_server: ScriptedLlmServer, extractor
                         tags=["姓名", "", "姓名"],
                         confidence=0.9,
                     ),
-                    claim("Caroline ran a race", [2], kind="event", event_date="2023-05-06", negates=True),
+                    claim(
+                        "Caroline ran a race",
+                        [2],
+                        kind="event",
+                        event_date="2023-05-06",
+                        quote="I ran a race",
+                        entities=["Caroline", ""],
+                        negates=True,
+                        value="race",
+                    ),
                 ]
             },
             input_tokens=100,
@@ -92,7 +102,7 @@ async def test_claims_become_candidates(llm_server: ScriptedLlmServer, extractor
     assert (name.sources, name.language, name.event_time, name.attributes) == (("m1",), "zh", NOON, {})
     assert (race.sources, race.language, race.negates) == (("m2",), "en", True)
     assert race.event_time == NOON - NOON % DAY - 2 * DAY
-    assert race.attributes == {"speaker": "Caroline"}
+    assert race.attributes == {"speaker": "Caroline", "entities": ["Caroline"]}
     assert (result.extractor, result.model, result.input_tokens, result.output_tokens) == (
         "llm",
         "scripted-model",
@@ -104,9 +114,9 @@ async def test_claims_become_candidates(llm_server: ScriptedLlmServer, extractor
 @pytest.mark.parametrize(
     ("texts", "version"),
     [
-        (["我叫张三，我喜欢打羽毛球"], "extract.v1.zh"),
-        (["My name is Li Lei"], "extract.v1.en"),
-        (["我住在杭州", "OK", "我有一只猫"], "extract.v1.zh"),
+        (["我叫张三，我喜欢打羽毛球"], "extract.v2.zh"),
+        (["My name is Li Lei"], "extract.v2.en"),
+        (["我住在杭州", "OK", "我有一只猫"], "extract.v2.zh"),
     ],
 )
 async def test_the_prompt_is_in_the_language_of_the_messages(
@@ -119,7 +129,7 @@ async def test_the_prompt_is_in_the_language_of_the_messages(
 
 async def test_the_language_of_the_prompt_can_be_fixed(llm_server: ScriptedLlmServer) -> None:
     extractor = LlmExtractor(OpenAILlm(base_url=llm_server.base_url, api_key="k", model="m"), language="zh")
-    assert (await extract(extractor, said("My name is Li Lei"))).prompt_version == "extract.v1.zh"
+    assert (await extract(extractor, said("My name is Li Lei"))).prompt_version == "extract.v2.zh"
     await extractor.close()
 
 
@@ -136,7 +146,7 @@ async def test_claims_without_evidence_among_the_messages_are_dropped_and_counte
                     claim("negative", [-1]),
                     claim("only the assistant said so", [2]),
                     claim("   ", [1]),
-                    claim("real", [1, 9, 1, 2]),
+                    claim("likes tea", [1, 9, 1, 2]),
                 ]
             }
         )
@@ -145,7 +155,7 @@ async def test_claims_without_evidence_among_the_messages_are_dropped_and_counte
         extractor, said("I like tea"), said("You surely like jazz too", n=2, role="assistant")
     )
     assert [(candidate.text, candidate.sources) for candidate in result.candidates] == [
-        ("real", ("m1", "m2"))
+        ("likes tea", ("m1", "m2"))
     ]
     assert extractor.dropped == 6
 
@@ -188,7 +198,7 @@ async def test_messages_are_data_with_number_speaker_and_time_and_cut_to_a_lengt
     person, assistant = data["messages"]
     assert (person["n"], person["speaker"], person["time"]) == (1, "张曼婷", "2023-05-08 12:00 Monday")
     assert person["text"] == "字" * MAX_CHARACTERS
-    assert (assistant["n"], len(assistant["text"])) == (2, MAX_OTHER_CHARACTERS)
+    assert (assistant["n"], len(assistant["text"])) == (2, 256)
     assert [message["text"] for message in data["earlier"]] == ["before"]
     assert data["known"] == [f"known {n}" for n in range(10, MAX_KNOWN + 10)]
 
@@ -272,8 +282,8 @@ async def test_a_repaired_answer_counts_and_so_does_what_both_cost(
 
 @pytest.mark.parametrize(
     "answer",
-    [completion(None, refusal="no"), completion('{"memories": []}', finish_reason="length")],
-    ids=["refused", "cut off"],
+    [completion(None, refusal="no"), completion("", finish_reason="content_filter")],
+    ids=["refused", "withheld"],
 )
 async def test_a_refusal_is_not_an_empty_success(
     llm_server: ScriptedLlmServer, extractor: LlmExtractor, answer: Any
@@ -307,16 +317,22 @@ async def test_a_date_that_is_none_leaves_the_time_of_the_message(
     llm_server: ScriptedLlmServer, extractor: LlmExtractor, date: str
 ) -> None:
     llm_server.reply(completion({"memories": [claim("went hiking", [1, 2], event_date=date)]}))
-    result = await extract(extractor, said("a"), said("b", n=2, at=NOON + DAY))
+    result = await extract(extractor, said("Today"), said("I went hiking", n=2, at=NOON + DAY))
     assert result.candidates[0].event_time == NOON + DAY
 
 
 def test_the_schema_is_one_that_strict_endpoints_take_and_fits_the_answers() -> None:
-    answer = schema("extract.v1")
+    answer = schema("extract.v2")
     item = answer["properties"]["memories"]["items"]
     for part in (answer, item):
         assert part["additionalProperties"] is False
         assert sorted(part["required"]) == sorted(part["properties"])
+    assert sorted(answer["properties"]["variables"]["items"]["required"]) == [
+        "evidence",
+        "name",
+        "quote",
+        "value",
+    ]
     asked = json.loads(
         default_reply(
             "/chat/completions",
@@ -332,7 +348,8 @@ def test_the_schema_is_one_that_strict_endpoints_take_and_fits_the_answers() -> 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_each_prompt_names_every_field_of_the_schema(language: str) -> None:
-    text = prompt(f"extract.v1.{language}")
-    for field in schema("extract.v1")["properties"]["memories"]["items"]["properties"]:
+    text = prompt(f"extract.v2.{language}")
+    for field in schema("extract.v2")["properties"]["memories"]["items"]["properties"]:
         assert f'"{field}"' in text
-    assert '{"memories": []}' in text
+    for field in schema("extract.v2")["properties"]:
+        assert f'"{field}"' in text

@@ -62,6 +62,13 @@ async def test_a_completion_with_its_model_and_cost(llm_server: ScriptedLlmServe
     assert llm_server.requests[0].headers["authorization"] == "Bearer k-1"
 
 
+async def test_an_answer_that_was_cut_off_is_told_to_be(
+    llm_server: ScriptedLlmServer, llm: OpenAILlm
+) -> None:
+    llm_server.reply(completion("half an ans", finish_reason="length"), completion("all of it"))
+    assert [(await llm.complete(CHAT)).whole for _ in range(2)] == [False, True]
+
+
 async def test_without_a_schema_no_format_is_asked_for(llm_server: ScriptedLlmServer, llm: OpenAILlm) -> None:
     llm_server.reply(completion("hello"))
     await llm.complete(CHAT)
@@ -160,7 +167,7 @@ async def test_a_wrong_setting_is_told_at_once(
     ("answer", "says"),
     [
         (completion(None, refusal="I cannot help with that"), "refused: I cannot"),
-        (completion("half an ans", finish_reason="length"), "cut off at 2000 tokens"),
+        (completion("", finish_reason="length"), "cut off at 2000 tokens"),
         (completion("", finish_reason="content_filter"), "content filter"),
         (completion(""), "empty"),
         (completion(None), "empty"),

@@ -10,7 +10,7 @@ import pytest
 
 from cluster.ids import new_id, system_clock
 from cluster.model import DAY_MS, Memory, Message
-from cluster.pipeline.port import Candidate, Extraction
+from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import (
     Conflict,
@@ -43,7 +43,13 @@ class EchoExtractor:
         return None
 
     async def extract(
-        self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
+        self,
+        messages: Sequence[Message],
+        *,
+        earlier: Sequence[Message],
+        known: Sequence[Memory],
+        brief: Brief | None = None,
+        trace: Trace | None = None,
     ) -> Extraction:
         self.seen.append([message.id for message in messages])
         self.begun.set()
@@ -443,6 +449,19 @@ async def test_too_many_waiting_messages_are_refused_with_a_time(extractor: Echo
         assert refused.value.retry_after is not None
         await ask("process", LI)
         await ask.add(LI, "three")
+
+
+async def test_too_many_changes_of_one_subject_at_once_are_refused_with_a_time(ask: Asking) -> None:
+    memory_id = (await ask.add(LI, "I live in Hangzhou", wait=True)).memory_id
+    edits = (ask("update_memory", LI, id=memory_id, patch={"text": f"text {n}"}) for n in range(200))
+    outcomes = await asyncio.gather(*edits, return_exceptions=True)
+    refused = [each for each in outcomes if isinstance(each, Overloaded)]
+    assert refused
+    assert all(each.retry_after for each in refused)
+    assert len(refused) < 200
+    history = (await ask("history", LI, id=memory_id)).history
+    assert len(history) == 1 + 200 - len(refused), "what was not refused has landed, and nothing else"
+    await ask("update_memory", LI, id=memory_id, patch={"text": "calm again"})
 
 
 async def test_a_restarted_owner_goes_on_where_the_last_one_stopped(

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from cluster.model import Memory, Message
-from cluster.pipeline.port import Candidate, Extraction
+from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import Unavailable
 from memgrid.subject import Subject
@@ -47,7 +47,13 @@ class ScriptedExtractor:
         return None
 
     async def extract(
-        self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
+        self,
+        messages: Sequence[Message],
+        *,
+        earlier: Sequence[Message],
+        known: Sequence[Memory],
+        brief: Brief | None = None,
+        trace: Trace | None = None,
     ) -> Extraction:
         await asyncio.sleep(0)
         if self.failures:

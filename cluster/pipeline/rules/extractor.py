@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Literal, NamedTuple
 
 from cluster.model import Memory, Message
-from cluster.pipeline.port import Candidate, Extraction
+from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
 from cluster.pipeline.rules.chinese import clauses as chinese_clauses
-from cluster.pipeline.rules.correction import corrections
+from cluster.pipeline.rules.correction import (
+    Correction,
+    corrected,
+    corrections,
+    is_correctable,
+    parts_of,
+    replacing,
+)
 from cluster.pipeline.rules.english import clauses as english_clauses
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
-from cluster.pipeline.rules.sentences import Sentence, is_instruction, sentences_of, unmask
+from cluster.pipeline.rules.sentences import Sentence, hands_over_text, is_instruction, sentences_of, unmask
 from cluster.pipeline.rules.slots import SLOTS, key_of
 
 HUMAN_ROLES = frozenset({"user", "human"})
@@ -27,6 +35,8 @@ _INTRODUCTION = re.compile(
 )
 _BARE_JOKE = 24
 """A sentence no longer than this that calls something a joke means the one before it."""
+_I = re.compile(r"\b(?:i|i'm|i've|my|we)\b.*[,;.!\u2014]|我.*[，,。！!；;\s]", re.I)
+"""A statement about the speaker that ends before what follows."""
 _NAMES = frozenset({"name", "nickname", "pet_name", "family_name", "friend_name", "company"})
 
 
@@ -44,54 +54,107 @@ class RuleExtractor:
         """Nothing to give back."""
 
     async def extract(
-        self, messages: Sequence[Message], *, earlier: Sequence[Message], known: Sequence[Memory]
+        self,
+        messages: Sequence[Message],
+        *,
+        earlier: Sequence[Message],
+        known: Sequence[Memory],
+        brief: Brief | None = None,
+        trace: Trace | None = None,
     ) -> Extraction:
-        """Claims in `messages`, in order. Never raises, whatever the messages contain."""
+        """Claims in `messages`, in order. Never raises, whatever the messages contain. Rules follow no
+        instructions, so of a `brief` only one that wants no long-term memories matters."""
+        if brief is not None and not brief.long_term:
+            return Extraction(candidates=(), extractor=self.name)
         candidates: list[Candidate] = []
         latest: dict[str | None, int] = {}
         for message in messages:
             if message.role.lower() not in HUMAN_ROLES:
                 continue
-            found, retracts = _read(message)
-            if retracts and message.name in latest:
+            reading = _read(message)
+            found = list(reading.claims)
+            if message.name in latest:
                 start = latest[message.name]
-                candidates = candidates[:start] + [
-                    candidate
-                    for candidate in candidates[start:]
-                    if candidate.attributes.get("speaker") != message.name
-                ]
+                before = [c for c in candidates[start:] if c.attributes.get("speaker") == message.name]
+                if reading.was_joking:
+                    candidates = candidates[:start] + [c for c in candidates[start:] if c not in before]
+                elif reading.correction is not None:
+                    found.extend(_corrected(before, reading.correction, message))
             latest[message.name] = len(candidates)
-            corrected = corrections(message, candidates, known)
+            found.extend(corrections(message, candidates, known))
             candidates.extend(found)
-            candidates.extend(corrected)
         return Extraction(candidates=tuple(candidates), extractor=self.name)
 
 
-def _read(message: Message) -> tuple[list[Candidate], bool]:
-    """The message's claims, and whether it takes back what the speaker said in the message before it."""
+class _Reading(NamedTuple):
+    """A message's claims, and what it says about the speaker's message before it."""
+
+    claims: tuple[Candidate, ...] = ()
+    was_joking: bool = False
+    correction: Correction | None = None
+
+
+def _read(message: Message) -> _Reading:
     if is_instruction(message.content):
-        return [], False
+        return _Reading()
     introduces = _INTRODUCTION.search(message.content[:200]) is not None
     read: list[list[Said]] = []
-    retracts = False
+    was_joking, of_before = False, None
     for sentence in sentences_of(message.content):
-        if _jokes(sentence):
-            if len(sentence.text) <= _BARE_JOKE:
-                if read:
-                    read.pop()
-                else:
-                    retracts = True
-        elif sentence.language == "zh":
-            read.append(read_chinese(sentence, message.event_time, introduces=introduces))
-        else:
-            read.append(read_english(sentence, message.event_time))
+        if hands_over_text(sentence):
+            break
+        if (joke := _joke(sentence)) is not None:
+            if joke == "before" and read:
+                read.pop()
+            was_joking = was_joking or (joke == "before" and not read)
+            continue
+        for correction, part in parts_of(sentence):
+            if correction is not None and any(read):
+                _correct(read, correction)
+            elif correction is not None:
+                of_before = of_before or correction
+            if part.language == "zh":
+                read.append(read_chinese(part, message.event_time, introduces=introduces))
+            else:
+                read.append(read_english(part, message.event_time))
     found = {(candidate := _candidate(said, message)).text: candidate for said in chain.from_iterable(read)}
-    return list(found.values()), retracts
+    return _Reading(tuple(found.values()), was_joking, of_before)
 
 
-def _jokes(sentence: Sentence) -> bool:
+def _correct(read: list[list[Said]], correction: Correction) -> None:
+    """Put the corrected value where it fits best in the last sentence that claims anything, else take its
+    last claim back."""
+    last = next(said for said in reversed(read) if said)
+    for at in range(len(last) - 1, -1, -1):
+        claim = last[at].claim
+        new = (
+            replacing(claim.value, correction.new) if correction.new and is_correctable(claim.slot) else None
+        )
+        if new is not None:
+            last[at] = last[at]._replace(claim=claim._replace(value=new))
+            return
+    if correction.surely:
+        last.pop()
+
+
+def _corrected(before: Sequence[Candidate], correction: Correction, message: Message) -> Iterator[Candidate]:
+    """The newest of the claims made before that the corrected value fits, with that value."""
+    for candidate in reversed(before):
+        if candidate.value and correction.new and candidate.single_valued:
+            new = replacing(candidate.value, correction.new)
+            if new is not None:
+                yield corrected(candidate, new, message)
+                return
+
+
+def _joke(sentence: Sentence) -> Literal["before", "itself"] | None:
+    """What a sentence calls a joke: "Just kidding." the one before it, "I'm a king, just kidding" itself."""
     clauses = chinese_clauses if sentence.language == "zh" else english_clauses
-    return clauses.JOKE.search(sentence.text) is not None
+    found = clauses.JOKE.search(sentence.text)
+    if found is None:
+        return None
+    claims_first = _I.search(sentence.text[: found.start()]) is not None
+    return "itself" if claims_first or len(sentence.text) > _BARE_JOKE else "before"
 
 
 def _candidate(said: Said, message: Message) -> Candidate:
