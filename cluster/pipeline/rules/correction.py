@@ -1,15 +1,19 @@
-""" "Actually, it's Bob, not Rob": the slot that holds Rob is to hold Bob."""
+"""What a speaker takes back: "41, no wait, I meant 42", and "Actually, it's Bob, not Rob"."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from cluster.model import Memory, Message
+from cluster.pipeline.dates import zh_number
 from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.chinese.values import known_place
+from cluster.pipeline.rules.sentences import Sentence
 from cluster.pipeline.rules.slots import SLOTS
 
 _ENGLISH = re.compile(
@@ -25,6 +29,78 @@ _CHINESE = re.compile(
 _SINGLE_VALUED = frozenset(
     (slot.topic, slot.subtopic) for slot in SLOTS.values() if slot.single_valued and "{" not in slot.subtopic
 )
+
+_NEW = r"(?P<new>[^\s,.!?;:]+(?: [^\s,.!?;:]+){0,3}?)"
+_HESITATION = r"(?:(?:no|oh|oops|sorry|actually|er+|u[hm]+|hmm+|well|wait)[\s,!.]+)*"
+_TAKES_BACK = re.compile(
+    r"(?:^|(?<=[\s,;.!?\u2014-]))"
+    rf"(?:{_HESITATION}(?P<surely>no,? wait|wait,? no|scratch that|strike that|i misspoke)\b[\s,:.!]*"
+    rf"(?:{_HESITATION}(?:(?:it's|it is|that's|i meant?|i'm|make that)\s+)?(?:in |at )?{_NEW}(?=[,.!?;]|$))?"
+    rf"|{_HESITATION}(?:make that|i meant?),? {_NEW.replace('new', 'meant')}(?=[,.!?;]|$)"
+    rf"|(?:sorry|oops|no|wait)[\s,!.]+{_NEW.replace('new', 'late')},? i meant?(?=[,.!?;]|$))",
+    re.I,
+)
+_ZH_TAKES_BACK = re.compile(
+    r"(?:^|(?<=[，,。！!；;…—\s]))"
+    r"(?P<surely>(?:啊|哦|噢|呃|哎呀?)?(?:不对不对|不对|不不+|哦不|啊不|(?:我)?(?:说|记|搞|打|写)错了|口误))"
+    r"(?=[，,。！!；;：:…—\s]|应该|是|我|$)[，,。！!；;：:…—\s]*(?![，,]?[你您])"
+    r"(?:(?:应该|其实)?(?P<is>是|叫)?(?P<new>[^，,。！!？?；;：:\s我你他她它]{1,10}?)(?:才对|才是|了|啦)?"
+    r"(?=[，,。！!；;\s]|$))?"
+)
+_EN_NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+_ZH_UNIT = re.compile(r"(?:周?岁半?|年|号|个|厘米)$")
+_HAN_NAME = re.compile(r"[\u4e00-\u9fff]{2,8}")
+_NO_NAME = re.compile(r"[的了才就很不也都还是]")
+_NAMES = frozenset({"family_name", "friend_name", "pet_name"})
+
+
+class Correction(NamedTuple):
+    """A speaker's taking back of what they said just before."""
+
+    new: str | None
+    """What it should have been, as far as it is said."""
+    surely: bool
+    """Whether it is taken back even if nothing fit takes its place."""
+
+
+def parts_of(sentence: Sentence) -> Iterator[tuple[Correction | None, Sentence]]:
+    """The sentence, cut where the speaker takes something back; each part with the correction it begins
+    with."""
+    pattern = _ZH_TAKES_BACK if sentence.language == "zh" else _TAKES_BACK
+    correction, start = None, 0
+    for match in pattern.finditer(sentence.text):
+        if before := sentence.text[start : match.start()].strip(" ,，"):
+            yield correction, sentence._replace(text=before)
+        groups = match.groupdict()
+        new = groups["new"] or groups.get("meant") or groups.get("late")
+        surely = groups["surely"] is not None
+        # What follows the marker is read too: "no wait, I live in Rome" says it in full.
+        correction, start = Correction(new, surely), match.end("surely") if surely else match.start()
+    yield correction, sentence._replace(text=sentence.text[start:].strip(" ,，"))
+
+
+def is_correctable(slot: str) -> bool:
+    """Whether a claim of this slot has one value that another can take the place of."""
+    return SLOTS[slot].single_valued or slot in _NAMES
+
+
+def replacing(old: str, new: str) -> str | None:
+    """`new` as a value that can stand where `old` stood: a number for a number, a name for a name."""
+    if old.isdigit():
+        bare = _ZH_UNIT.sub("", new.strip())
+        number = zh_number(bare) if bare.lower() not in _EN_NUMBERS else _EN_NUMBERS.index(bare.lower())
+        return None if number is None or str(number) == old else str(number)
+    if old[:1].isupper():
+        words = new.strip("'\"").split()
+        fits = bool(words) and all(word[:1].isupper() or word in {"de", "van", "of", "the"} for word in words)
+        return " ".join(words) if fits and words[0] not in {"I", "I'm", "My", "It", "That"} else None
+    if not _HAN_NAME.fullmatch(old) or not _HAN_NAME.fullmatch(new) or new == old:
+        return None
+    fits = known_place(new) if known_place(old) else len(new) <= 4 and _NO_NAME.search(new) is None
+    return new if fits else None
 
 
 def corrections(
@@ -46,15 +122,20 @@ def corrections(
             and (candidate.topic, candidate.subtopic) in _SINGLE_VALUED
             and candidate.attributes.get("speaker") == message.name
         ):
-            yield msgspec.structs.replace(
-                candidate,
-                text=candidate.text.replace(candidate.value, new),
-                value=new,
-                sources=(message.id,),
-                event_time=message.event_time,
-                valid_from=None,
-            )
+            yield corrected(candidate, new, message)
             return
+
+
+def corrected(candidate: Candidate, new: str, message: Message) -> Candidate:
+    """The claim with another value, as `message` says it."""
+    return msgspec.structs.replace(
+        candidate,
+        text=candidate.text.replace(candidate.value or "", new),
+        value=new,
+        sources=(message.id,),
+        event_time=message.event_time,
+        valid_from=None,
+    )
 
 
 def _as_candidate(memory: Memory) -> Candidate:

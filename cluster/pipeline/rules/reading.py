@@ -26,7 +26,7 @@ _MAY_HAVE_DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\b(?:mon|tue|wed|thu|fri|sat|sun)",
     re.I,
 )
-_CALLED = re.compile(r"(?:名字|它|他|她)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
+_CALLED = re.compile(r"(?:名字|它|他|她|另?一[只条个位]|大的|小的)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
 _DENIED_NAME = re.compile(r"我的?名字不(?:是|叫)|我不叫|我姓[\u4e00-\u9fff]{1,2}$")
 _RELATIVE = re.compile(f"(?:{RELATION})")
 _BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]{2,20})$")

@@ -35,7 +35,7 @@ _BOUNDARY = re.compile(
 )
 _INSTRUCTION = re.compile(
     r"^\W*(?:(?:please|pls|kindly|can you|could you|would you|help me|i need you to|i want you to|"
-    r"now)[\s,]+)*"
+    r"now|then|next|also|and|so|ok|okay|great|perfect|nice|good|cool|thanks|thank you)[\s,.!]+)*"
     r"(?:(?P<all>translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct (?:the|this|my)|"
     r"fix (?:the|this)|"
     r"act as|pretend|role-?play|imagine|suppose|let's (?:pretend|role-?play|imagine)|you are|repeat "
@@ -46,7 +46,7 @@ _INSTRUCTION = re.compile(
     re.I,
 )
 _ZH_INSTRUCTION = re.compile(
-    r"^\W*(?:请|麻烦|帮忙|能不能|能否|可以|可不可以|你|帮我|给我|把|将|现在|让我们|我们来|来|一下|"
+    r"^(?:\W|谢谢|多谢|不错|很好|好的?|嗯|那|再|还|另外|接下来|接着|然后|顺便|请|麻烦|帮忙|能不能|能否|可以|可不可以|你|帮我|给我|把|将|现在|让我们|我们来|来|一下|"
     r"下面|以下|这句话|这段话|这段|的|文字)*"
     r"(?:(?P<all>翻译|改写|润色|总结|概括|扮演|假装|假设|想象|模拟|续写|仿写|校对|修改|纠错|分析|复述|"
     r"跟我念|造句|角色扮演|你是一)"
@@ -123,6 +123,13 @@ def _parts(text: str) -> Iterator[str]:
             yield part
     if held.strip():
         yield held.strip()
+
+
+def hands_over_text(sentence: Sentence) -> bool:
+    """Whether a sentence within a message asks for work on a text that begins with it: what follows
+    "Now translate this:" is that text."""
+    match = _INSTRUCTION.match(sentence.text) or _ZH_INSTRUCTION.match(sentence.text)
+    return match is not None and re.search(r"[:：]", sentence.text[match.end() :]) is not None
 
 
 def is_instruction(content: str) -> bool:

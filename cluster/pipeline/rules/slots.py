@@ -141,6 +141,7 @@ _KEYS = {
     "电影": "movie", "film": "movie", "书": "book", "歌": "song", "歌手": "singer", "运动": "sport",
     "季节": "season", "水果": "fruit", "动物": "animal", "城市": "city", "菜": "dish", "音乐": "music",
     "演员": "actor", "作家": "author", "游戏": "game", "朋友": "friend", "好朋友": "best_friend",
+    "最好的朋友": "best_friend",
     "同事": "colleague", "室友": "roommate", "老板": "boss", "同学": "classmate", "邻居": "neighbor",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ RULES: Rules[Context] = Rules()
         rf"点)?(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$"
     ),
     rf"我的?母语是(?P<v>{LANGUAGE})$",
-    rf"{SPEAKER}会(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$",
+    rf"{SPEAKER}?(?:还|也)?会(?:一点儿?|一些|点)?(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$",
 )
 def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
     for value in re.split(r"、|和|以及|还有", match["v"]):

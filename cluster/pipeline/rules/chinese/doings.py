@@ -24,6 +24,10 @@ _HABIT_VERB = re.compile(
 )
 
 
+# "每天喝三杯": of what, only the context says.
+_UNNAMED = re.compile(r"(?:[一二两三四五六七八九十几半多]|\d)+[杯个瓶碗根包支只本件片份盘串首篇页]$")
+
+
 @RULES.rule(
     (
         r"(?:我|本人)(?:都|一般|通常|习惯|也|基本上?|几乎|现在|平时|会|坚持)*(?P<v>每(?:天|晚|周|年|月|"
@@ -44,6 +48,7 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
         context.past
         or CONTEXT_BOUND.search(text)
         or not _HABIT_VERB.search(text)
+        or _UNNAMED.search(text)
         or re.search(r"觉得|感觉|感到|想|很忙|不知道|压力|发现|希望|担心|没有|开心|难过|期待", text)
     ):
         return

@@ -122,7 +122,7 @@ def _plays(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.dated and not context.today:
         return
     for value in items_of(match["v"], 8):
-        if not re.search(r"电话|算|扰|破|工|雨|针|一|来|出|完|起|架|包|扮|折|扫|断", value):
+        if not re.search(r"电话|算|扰|破|工|雨|针|一|来|出|完|起|架(?!子鼓)|包|扮|折|扫|断", value):
             yield Claim("plays", value)
 
 

@@ -33,7 +33,11 @@ END_PARTICLES = re.compile(
     r"(?:了|啦|呀|啊|哦|喔|噢|哈|呐|嘛|哟|的说|哇|诶|吖|哒|呗|滴|来着|~|\s|。|！|!|\.)+$"
 )
 NAME = r"(?P<v>[\u4e00-\u9fff·]{1,5}|[A-Za-z][A-Za-z'.\- ]{0,30}|[\ue000-\ue7ff])"
-RELATION = "|".join(sorted(ZH_RELATIONS, key=len, reverse=True))
+# One character is a relation only where no other follows that makes it another: 姐夫, 弟妹, 妈咪.
+RELATION = "|".join(
+    word if len(word) > 1 else f"{word}(?![夫媳妇公婆爸妈哥姐弟妹子儿们咪])"
+    for word in sorted(ZH_RELATIONS, key=len, reverse=True)
+)
 FRIEND = "|".join(sorted(ZH_FRIENDS, key=len, reverse=True))
 PET = "|".join(sorted(ZH_PETS, key=len, reverse=True))
 LANGUAGE = "|".join(sorted(ZH_LANGUAGES, key=len, reverse=True))

@@ -137,7 +137,7 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
 @RULES.rule(
     rf"{SPEAKER}?(?:是)?(?:来自于?|出生在|出生于|生于){PLACE}$",
     rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}(?:的)?$",
-    r"(?:老家|家乡)(?:是|在)(?P<v>[\u4e00-\u9fff]{2,12})$",
+    r"(?:老家|家乡)(?:都)?(?:是|在)(?P<v>[\u4e00-\u9fff]{2,12})$",
     rf"{SPEAKER}是(?:一?[个名位])?(?P<v>[\u4e00-\u9fff]{{2,8}}?)人$",
     rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:长大|出生)(?:的|长大的)?$",
 )

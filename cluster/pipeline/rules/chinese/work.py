@@ -71,6 +71,12 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield where
 
 
+@RULES.rule(rf"{SPEAKER}(?:已经|早就|刚)?(?:退休|离休)(?:了|在家|[一二两三四五六七八九十几\d]+年了?)+$")
+def _retired(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.future:
+        yield Claim("title", "退休")
+
+
 @RULES.rule(
     (
         rf"{SPEAKER}?在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)(?:工作|上班|任职|就职|供职|实习|任教|"

@@ -24,7 +24,7 @@ _LANG = "|".join(sorted(EN_LANGUAGES))
     rf"my (?:native|first|mother) (?:language|tongue)(?:'s| is) (?P<rest>(?:{_LANG})\b.*)$",
 )
 def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    for word in re.split(r"\s*,\s*(?:and )?|\s+and\s+(?:a (?:little|bit of) |some )?|\s+", match["rest"]):
+    for word in re.split(r"\s*,?\s+and\s+(?:a (?:little|bit of) |some )?|\s*,\s*|\s+", match["rest"]):
         if word.strip(".!").lower() not in EN_LANGUAGES:
             break
         yield Claim("language", word.strip(".!").capitalize())

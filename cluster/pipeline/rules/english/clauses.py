@@ -20,7 +20,7 @@ JOKE = re.compile(
 )
 REPORTED = re.compile(
     r"\b(?:says?|said|saying|told me|tells me|asked|asks|claims?|claimed|wrote|writes|thinks|thought|"
-    r"believes?|"
+    r"(?<!t )(?<!not )(?<!never )believes?|"
     r"according to|heard|quote|goes|like to say|assumes?|insists?)\b",
     re.I,
 )
@@ -36,7 +36,8 @@ _OPENER = re.compile(
     r"note that|the (?:fact|thing) is|usually|in general|generally|basically|sorry|wait|good morning|"
     r"good evening|"
     r"good afternoon|there|everyone|all|friend|speaking of which|oh and|wow|awesome|great|cool|thanks|"
-    r"thank you)\b"
+    r"thank you|in the (?:mornings?|afternoons?|evenings?)|on weekends|in my (?:free|spare) time|"
+    r"at (?:home|work)|for now)\b"
     r"[\s,!:.\-]*)+",
     re.I,
 )
@@ -44,7 +45,9 @@ _SPLIT = re.compile(
     r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet "
     r")?(?:i|i'm|i've|my|mine|we|"
     r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is)\b))\s*"
-    r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+(?:i|i'm|i've|my)\b)",
+    r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+"
+    r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|i've|my)\b)"
+    r"|\s+(?=(?:and|but)\s+(?:please |just |you can |everyone |friends )*calls? me\b)",
     re.I,
 )
 _CONJUNCTION = re.compile(r"^(?:and|but|so|plus|because|cuz|though|although|yet|or)\s+", re.I)

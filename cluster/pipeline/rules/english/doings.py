@@ -106,11 +106,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
         )
         yield Claim("goal" if infinitive else "goal_is", value, confidence=0.85)
     elif kind.split()[0] in {"training", "saving", "preparing", "studying"}:
-        yield (
-            Claim("event", f"is {kind} {value}", confidence=0.85)
-            if False
-            else Claim("habit", f"is {kind} {value}", confidence=0.85)
-        )
+        yield Claim("habit", f"is {kind} {value}", confidence=0.85)
     else:
         verb = {"becoming": "become", "learning": "learn", "being": "be"}.get(kind, kind)
         if verb == "be" and not re.match(r"an? ", value):
@@ -129,8 +125,9 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ),
     r"(?:i'll|im gonna|i'm gonna)(?P<x>)(?P<to>) (?P<rest>.+)$",
     (
-        rf"{I_AM} (?P<x>flying|traveling|travelling|moving|leaving|starting|getting|visiting|attending|"
-        rf"meeting|having|hosting|running|taking|celebrating|graduating|seeing)(?P<to>) (?P<rest>.+)$"
+        rf"(?:{I_AM}|we're|we are) (?P<x>flying|traveling|travelling|moving|leaving|starting|getting|"
+        rf"visiting|attending|meeting|having|hosting|running|taking|celebrating|graduating|"
+        rf"seeing)(?P<to>) (?P<rest>.+)$"
     ),
     (
         r"i(?:'ve got| have) (?P<x>an? (?:[\w-]+ ){0,2}(?:appointment|meeting|interview|exam|flight|"

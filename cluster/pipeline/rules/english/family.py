@@ -36,8 +36,8 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
     ),
     (
         rf"my (?:(?:eldest|oldest|youngest|older|younger|little|big|only|late|dear|baby|twin) "
-        rf")?(?P<x>{RELATION}|{FRIEND}),? {NAME},? (?P<rest>(?:is|was|has|works|lives|just|loves|likes|"
-        rf"and|turned|got|who|went|started)\b.*)$"
+        rf")?(?P<x>{RELATION}|{FRIEND}),? {NAME},? (?P<rest>(?:is|was|has|had|works|lives|just|loves|likes|"
+        rf"and|turned|turns|got|gave|who|went|moved|started|studies)\b.*)$"
     ),
 )
 def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -203,8 +203,9 @@ def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"{I_AM} (?:(?:now|currently|happily|newly|recently|already|still|finally|legally|getting) "
-        rf")*(?P<v>married|single|divorced|engaged|widowed|separated)\b(?P<rest>.*)$"
+        rf"(?:{I_AM}|we're|we are|we've been|i've been) (?:(?:now|currently|happily|newly|recently|already|"
+        rf"still|finally|legally|officially|getting) )*(?P<v>married|single|divorced|engaged|widowed|"
+        rf"separated)\b(?P<rest>.*)$"
     ),
     (
         r"(?:i (?:just |recently |finally )*got|we (?:just |recently |finally )*got) (?P<v>married|"

@@ -11,6 +11,7 @@ from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_PETS, EN_RELATIONS, wo
 _CUT = re.compile(
     r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|cuz|since|but|so|though|although|too|as well|a lot|more than|very "
     r"much|so much|lol|haha|"
+    r"at least|at most|by the way|btw|i (?:think|guess|suppose|must say)|you know|"
     r"right now|at the moment|these days|nowadays|lately|actually|honestly|and (?:i|i'm|i've|"
     r"it|it's|its|they|he|she|"
     r"that|this|we|you|my|have|am|was|would|can|then|just|also|live|lives|work|works|enjoy|love|like|"
@@ -59,7 +60,8 @@ NAME = (
 ANY_NAME = r"(?P<v>[A-Za-z\u00c0-\u024f\u4e00-\u9fff][\w'\-]*(?: [A-Za-z\u00c0-\u024f][\w'.\-]*){0,2})"
 END = (
     r"\s*(?=$|[,.!?;:()\u2013\u2014]|\s-+\s|\s(?:and|but|so|because|since|for|with|now|these days|"
-    r"too|at the moment|currently|in|on|near|as|where|which|when|while)\b)"
+    r"too|at the moment|currently|in|on|near|as|where|which|when|while|"
+    r"though|although)\b)"
 )
 ADVERBS = (
     r"(?:(?:also|really|absolutely|just|still|currently|now|recently|always|definitely|truly|genuinely|"

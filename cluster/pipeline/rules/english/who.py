@@ -113,7 +113,7 @@ def gender_of(text: str) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"{I_AM} (?:originally |actually )*from {PLACE}{END}",
+    rf"(?:{I_AM}|we're|we are) (?:originally |actually |both )*from {PLACE}{END}",
     rf"i (?:come|came|hail) from {PLACE}{END}",
     rf"(?:i (?:grew up|was raised|was born and raised) in|my home ?town(?:'s| is)) {PLACE}{END}",
     rf"i was born in {PLACE}{END}",

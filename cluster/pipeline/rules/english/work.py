@@ -159,6 +159,13 @@ def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    rf"{I_AM} (?:(?:now|already|happily|recently|finally|officially) )*retired\b(?! (?:from|my|the|it)\b)"
+)
+def _retired(_: re.Match[str], __: Context) -> Iterator[Claim]:
+    yield Claim("title", "retired")
+
+
+@RULES.rule(
     r"i (?:(?:currently|also|now) )*teach (?P<v>[a-z]+(?: [a-z]+)?)"
     r"(?: (?:at|to|in|for) (?:an? |the |my )?[\w ]{3,40})?\W*$"
 )
@@ -185,7 +192,7 @@ def _industry(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _school(match: re.Match[str], _: Context) -> Iterator[Claim]:
     school = match["v"].strip(" .,")
     goes = "go to" in match[0][:20].lower()
-    if _SCHOOLS.search(school):
+    if _SCHOOLS.search(school) or (match["m"] and (match["at"] or "").lower().startswith("at")):
         yield Claim("school", school)
         if match["m"] and not goes and (major := value_of(match["m"], words=4)):
             yield Claim("major", major)
