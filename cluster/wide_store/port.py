@@ -7,6 +7,7 @@ revision in the subject's head decides.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.model import Change, Changes, Claim, Head, Memory, Message, Millis, Run
-from memgrid.errors import MemgridError, PayloadTooLarge
+from memgrid.errors import InvalidInput, MemgridError, PayloadTooLarge
 from memgrid.subject import Subject
 
 Vector = NDArray[np.float32]
@@ -117,6 +118,65 @@ class StoreInfo(msgspec.Struct, frozen=True, kw_only=True):
     embedding_dimension: int | None = None
 
 
+class PlainRow(msgspec.Struct, frozen=True):
+    """What `put_row` has put."""
+
+    table: str
+    key: str
+    value: dict[str, Any]
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a subject's history in another store, to be written here as it was there.
+
+    Pieces come in the order of their revisions. A memory belongs to the piece of its revision's change; a
+    run to any. What a change deleted must not be in `put`, unless it came back later.
+    """
+
+    head: Head
+    """What the head becomes: its revision is that of the last change."""
+    changes: tuple[Change, ...]
+    """At least one, oldest first."""
+    put: tuple[Memory, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def forgotten_memories(self) -> tuple[str, ...]:
+        """Memories that these changes deleted: a marker is left of each."""
+        there = {memory.id for memory in self.put}
+        return tuple(
+            dict.fromkeys(
+                entry.memory_id
+                for change in self.changes
+                for entry in change.entries
+                if entry.event in ("DELETE", "EXPIRE") and entry.memory_id not in there
+            )
+        )
+
+    @property
+    def forgotten_messages(self) -> tuple[str, ...]:
+        """Messages that these changes deleted: should they arrive again, they never appear."""
+        return tuple(dict.fromkeys(id for change in self.changes for id in change.deleted_messages))
+
+    @property
+    def rows(self) -> int:
+        """How many rows it writes besides one change row."""
+        written = len(self.changes) - 1 + len(self.put) + len(self.runs)
+        return written + len(self.forgotten_memories) + len(self.forgotten_messages)
+
+
+def check_replay(head: Head, replay: Replay) -> None:
+    """Raises InvalidInput for a history that does not go on from `head`; CommitTooLarge."""
+    revisions = [change.revision for change in replay.changes]
+    forward = revisions and all(map(operator.lt, [head.revision, *revisions], revisions))
+    if not forward or revisions[-1] != replay.head.revision:
+        raise InvalidInput(f"not a history that goes on from revision {head.revision}")
+    if replay.head.generation != head.generation and head != Head():
+        raise InvalidInput("only a subject that was never written to can change its generation")
+    if replay.rows > MAX_COMMIT_ROWS:
+        raise CommitTooLarge(f"a replay of {replay.rows} rows; at most {MAX_COMMIT_ROWS} are allowed")
+
+
 def check_run_record(record: bytes) -> None:
     """Raises PayloadTooLarge above MAX_RUN_RECORD_BYTES."""
     if len(record) > MAX_RUN_RECORD_BYTES:
@@ -144,6 +204,10 @@ class WideStore(Protocol):
         """Finish what was accepted, then disconnect. Calls after it raise Unavailable."""
         ...
 
+    async def info(self) -> StoreInfo:
+        """What is recorded of the store now."""
+        ...
+
     async def set_embedding_model(self, model: str, dimension: int) -> StoreInfo:
         """Record the embedding model if none is recorded yet; the stored one is returned."""
         ...
@@ -169,6 +233,12 @@ class WideStore(Protocol):
         one of the claims has another payload than the stored one: there will be no append, and its
         other keys must stay free.
         """
+        ...
+
+    async def claims(
+        self, subject: Subject, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[Claim], str | None]:
+        """The subject's claims, perhaps with some that have expired, and the next cursor."""
         ...
 
     async def tail(self, subject: Subject, tail: str) -> TailPage:
@@ -214,6 +284,18 @@ class WideStore(Protocol):
         is deleted; a message deleted before it arrives never appears. Deleting a memory also removes
         its texts and reasons from earlier change rows, the texts of its own entries, its vectors and its
         way in. Raises StaleRevision, CommitTooLarge; InvalidInput for an erase that comes with other changes.
+        """
+        ...
+
+    async def replay(self, subject: Subject, head: Head, replay: Replay) -> Head:
+        """Write a piece of a history that another store had, as it was: nothing gets a new revision.
+
+        Like `commit` it applies all of it if the stored revision and generation are those of `head`, else
+        nothing, is bound by the same limits (settings aside), and when its last change has landed
+        before changes nothing. So a copy is resumed at the head's revision. It also registers the subject
+        and its activity. The generation is set by the first piece: a subject without changes has none to
+        lose but messages, and with those it is StaleRevision. Raises StaleRevision, CommitTooLarge;
+        InvalidInput for a history that does not go on from `head`.
         """
         ...
 
@@ -352,6 +434,12 @@ class WideStore(Protocol):
 
     async def put_row(self, table: str, key: str, value: dict[str, Any]) -> None:
         """Create or replace a small plain row: last writer wins."""
+        ...
+
+    async def rows(
+        self, table: str | None = None, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[PlainRow], str | None]:
+        """The plain rows of one table, or of all, and the next cursor."""
         ...
 
     async def ping(self) -> None:

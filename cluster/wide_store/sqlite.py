@@ -27,6 +27,8 @@ from cluster.wide_store.port import (
     Loaded,
     MessagePageRows,
     MessageQuery,
+    PlainRow,
+    Replay,
     SessionRow,
     StoredVector,
     StoreInfo,
@@ -217,6 +219,17 @@ class SqliteStore:
             file, lambda connection: sqlite_writes.claim(connection, place, generation, claims, now)
         )
 
+    async def claims(
+        self, subject: Subject, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[Claim], str | None]:
+        after = ("", "") if cursor is None else codec.cursor_from_text(cursor, tuple[str, str])
+        found = await self._read(
+            self._file(subject), lambda connection: sqlite_reads.claims(connection, subject, after, limit + 1)
+        )
+        page = found[:limit]
+        following = codec.cursor_to_text(page[-1][:2]) if len(found) > limit else None
+        return [codec.decode_claim(body) for _, _, body in page], following
+
     async def tail(self, subject: Subject, tail: str) -> TailPage:
         if not tail.isdecimal():
             raise codec.bad_cursor()
@@ -275,6 +288,17 @@ class SqliteStore:
             file, lambda connection: sqlite_writes.commit(connection, place, prepared), prepared.size
         )
         if changes.erase:
+            self._start_purge(file)
+        return moved
+
+    async def replay(self, subject: Subject, head: Head, replay: Replay) -> Head:
+        prepared = sqlite_writes.prepare_replay(head, replay)
+        file, place = self._place(subject)
+        hour = self._clock() // HOUR_MS
+        moved = await self._write(
+            file, lambda connection: sqlite_writes.replay(connection, place, prepared, hour), prepared.size
+        )
+        if moved.generation != head.generation:
             self._start_purge(file)
         return moved
 
@@ -460,6 +484,10 @@ class SqliteStore:
 
     # tenant rows
 
+    async def info(self) -> StoreInfo:
+        found = await self._rows_now(self._meta, "info", {})
+        return codec.decode_info(found[0][1])
+
     async def set_embedding_model(self, model: str, dimension: int) -> StoreInfo:
         return await self._write(
             self._meta, lambda connection: sqlite_writes.set_embedding_model(connection, model, dimension)
@@ -484,6 +512,16 @@ class SqliteStore:
     async def put_row(self, table: str, key: str, value: dict[str, Any]) -> None:
         body = codec.encode(value)
         await self._run(self._meta, "put_row", {"name": table, "key": key, "body": body})
+
+    async def rows(
+        self, table: str | None = None, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[PlainRow], str | None]:
+        name, key = ("", "") if cursor is None else codec.cursor_from_text(cursor, tuple[str, str])
+        parameters = {"name": table, "after_name": name, "after_key": key, "limit": limit + 1}
+        found = await self._rows(self._meta, "plain_rows", parameters)
+        page = [PlainRow(name, key, codec.decode_dict(body)) for name, key, body in found[:limit]]
+        following = codec.cursor_to_text((page[-1].table, page[-1].key)) if len(found) > limit else None
+        return page, following
 
     async def ping(self) -> None:
         for database in self._databases:

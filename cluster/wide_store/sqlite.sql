@@ -27,6 +27,12 @@ SELECT body FROM plain_rows WHERE name = :name AND key = :key
 INSERT INTO plain_rows (name, key, body) VALUES (:name, :key, :body)
 ON CONFLICT (name, key) DO UPDATE SET body = :body
 
+-- plain_rows --
+SELECT name, key, body FROM plain_rows
+WHERE (:name IS NULL OR name = :name) AND (name, key) > (:after_name, :after_key)
+ORDER BY name, key
+LIMIT :limit
+
 -- ping --
 SELECT 1
 
@@ -45,6 +51,15 @@ UPDATE heads SET listed = 1, active_hour = max(active_hour, :hour) WHERE subject
 
 -- move_head --
 UPDATE heads SET revision = :revision, settings = :settings, listed = 1 WHERE subject = :subject
+
+-- replay_head --
+UPDATE heads SET
+    revision = :revision, generation = :generation, settings = :settings,
+    listed = 1, active_hour = max(active_hour, :hour)
+WHERE subject = :subject
+
+-- has_messages --
+SELECT 1 FROM messages WHERE subject = :subject AND generation = :generation LIMIT 1
 
 -- erase_head --
 UPDATE heads SET revision = :revision, generation = :generation, settings = :settings, listed = 0
@@ -412,6 +427,15 @@ WHERE subject = :subject AND generation = :generation AND kind = :kind AND key =
 INSERT INTO claims (subject, generation, kind, key, expires_at, body)
 VALUES (:subject, :generation, :kind, :claim_key, :expires_at, :body)
 ON CONFLICT (subject, generation, kind, key) DO UPDATE SET expires_at = :expires_at, body = :body
+
+-- claims --
+SELECT c.kind, c.key, c.body
+FROM heads AS h
+JOIN claims AS c INDEXED BY claims_by_key
+    ON c.subject = h.subject AND c.generation = h.generation AND (c.kind, c.key) > (:kind, :claim_key)
+WHERE h.key = :key
+ORDER BY c.kind, c.key
+LIMIT :limit
 
 -- drop_expired_claims --
 DELETE FROM claims

@@ -167,6 +167,13 @@ def memory_history(
     return [_cut_down(codec.decode_change(body), memory_id) for (body,) in reversed(newest_first)]
 
 
+def claims(connection: sqlite3.Connection, subject: Subject, after: tuple[str, str], limit: int) -> list[Row]:
+    """Kind, key and body of each."""
+    kind, key = after
+    parameters = {"key": subject.key, "kind": kind, "claim_key": key, "limit": limit}
+    return rows(connection, statements()["claims"], parameters)
+
+
 def _cut_down(change: Change, memory_id: str) -> Change:
     entries = tuple(entry for entry in change.entries if entry.memory_id == memory_id)
     return msgspec.structs.replace(change, entries=entries)

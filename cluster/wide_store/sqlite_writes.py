@@ -14,8 +14,10 @@ from cluster.wide_store.port import (
     MAX_COMMIT_BYTES,
     MAX_COMMIT_ROWS,
     CommitTooLarge,
+    Replay,
     StaleRevision,
     StoreInfo,
+    check_replay,
 )
 from cluster.wide_store.sqlite_database import rows, statements
 from memgrid.errors import InvalidInput
@@ -155,7 +157,8 @@ class PreparedCommit(NamedTuple):
     changes: Changes
     memories: Sequence[tuple[Memory, bytes]]
     runs: Sequence[tuple[Run, bytes]]
-    change: bytes
+    change: Change
+    body: bytes
     size: int
 
 
@@ -170,28 +173,27 @@ def prepare_commit(head: Head, changes: Changes) -> PreparedCommit:
         (memory, codec.encode(msgspec.structs.replace(memory, revision=revision))) for memory in changes.put
     ]
     runs = [(run, codec.encode(run)) for run in changes.runs]
-    change = codec.encode(
-        Change(
-            revision=revision,
-            commit_id=changes.commit_id,
-            at=changes.at,
-            actor=changes.actor,
-            run_id=changes.run_id,
-            entries=tuple(
-                _without_texts(entry, reason=entry.reason) if entry.memory_id in changes.delete else entry
-                for entry in changes.entries
-            ),
-            input_ids=tuple(dict.fromkeys(id for run in changes.runs for id in run.input_ids)),
-            deleted_messages=changes.delete_messages,
-            marked_messages=tuple(changes.mark_messages),
-        )
+    change = Change(
+        revision=revision,
+        commit_id=changes.commit_id,
+        at=changes.at,
+        actor=changes.actor,
+        run_id=changes.run_id,
+        entries=tuple(
+            _without_texts(entry, reason=entry.reason) if entry.memory_id in changes.delete else entry
+            for entry in changes.entries
+        ),
+        input_ids=tuple(dict.fromkeys(id for run in changes.runs for id in run.input_ids)),
+        deleted_messages=changes.delete_messages,
+        marked_messages=tuple(changes.mark_messages),
     )
+    body = codec.encode(change)
     plain = codec.encode((dict(changes.mark_messages), changes.delete_messages, changes.settings))
-    blobs = [change, plain, *(body for _, body in memories), *(body for _, body in runs)]
+    blobs = [body, plain, *(body for _, body in memories), *(body for _, body in runs)]
     size = sum(map(len, blobs))
     if size > MAX_COMMIT_BYTES:
         raise CommitTooLarge(f"a commit of {size} bytes; at most {MAX_COMMIT_BYTES} are allowed")
-    return PreparedCommit(head, changes, memories, runs, change, size)
+    return PreparedCommit(head, changes, memories, runs, change, body, size)
 
 
 def _without_texts(entry: ChangeEntry, *, reason: str | None) -> ChangeEntry:
@@ -230,13 +232,73 @@ def commit(connection: sqlite3.Connection, place: Place, prepared: PreparedCommi
         if changes.delete or changes.delete_messages:
             # Nobody knows what one without a run rests on.
             connection.execute(sql["forget_orphan_records"], head.where())
-    connection.execute(
-        sql["add_change"],
-        moved.where(revision=moved.revision, commit_id=changes.commit_id, body=prepared.change),
-    )
-    for entry in changes.entries:
-        connection.execute(sql["add_touch"], moved.where(memory_id=entry.memory_id, revision=moved.revision))
+    _add_change(connection, moved, prepared.change, prepared.body)
     return moved.head()
+
+
+class PreparedReplay(NamedTuple):
+    """A replay checked and encoded before it is queued."""
+
+    expected: Head
+    replay: Replay
+    memories: Sequence[tuple[Memory, bytes]]
+    runs: Sequence[tuple[Run, bytes]]
+    changes: Sequence[tuple[Change, bytes]]
+    size: int
+
+
+def prepare_replay(head: Head, given: Replay) -> PreparedReplay:
+    """Raises what `check_replay` raises, and CommitTooLarge."""
+    check_replay(head, given)
+    memories = [(memory, codec.encode(memory)) for memory in given.put]
+    runs = [(run, codec.encode(run)) for run in given.runs]
+    changes = [(change, codec.encode(change)) for change in given.changes]
+    size = sum(len(body) for encoded in (memories, runs, changes) for _, body in encoded)
+    if size > MAX_COMMIT_BYTES:
+        raise CommitTooLarge(f"a replay of {size} bytes; at most {MAX_COMMIT_BYTES} are allowed")
+    return PreparedReplay(head, given, memories, runs, changes, size)
+
+
+def replay(connection: sqlite3.Connection, place: Place, prepared: PreparedReplay, hour: int) -> Head:
+    sql = statements()
+    head = _head_row(connection, place)
+    given, expected = prepared.replay, prepared.expected
+    last = given.changes[-1]
+    landed = rows(connection, sql["landed"], head.where(commit_id=last.commit_id))
+    if landed:
+        return msgspec.structs.replace(head.head(), revision=landed[0][0])
+    if (head.revision, head.generation) != (expected.revision, expected.generation):
+        raise StaleRevision(head.head())
+    if given.head.generation != head.generation:
+        if rows(connection, sql["has_messages"], head.where()):
+            raise StaleRevision(head.head())
+        connection.execute(sql["dig_grave"], head.where())
+    moved = head._replace(
+        revision=given.head.revision,
+        generation=given.head.generation,
+        settings=codec.encode(given.head.settings),
+    )
+    connection.execute(sql["replay_head"], {**moved._asdict(), "hour": hour})
+    for memory_id in given.forgotten_memories:
+        connection.execute(sql["forget_memory"], moved.where(id=memory_id))
+    for message_id in given.forgotten_messages:
+        _forget_message(connection, moved, message_id)
+    for memory, body in prepared.memories:
+        _put_memory(connection, moved, place.subject.tenant, memory, body)
+    for run, body in prepared.runs:
+        _put_run(connection, moved, run, body)
+    for change, body in prepared.changes:
+        _add_change(connection, moved, change, body)
+    return moved.head()
+
+
+def _add_change(connection: sqlite3.Connection, head: _HeadRow, change: Change, body: bytes) -> None:
+    sql = statements()
+    row = head.where(revision=change.revision, commit_id=change.commit_id, body=body)
+    connection.execute(sql["add_change"], row)
+    for entry in change.entries:
+        touch = head.where(memory_id=entry.memory_id, revision=change.revision)
+        connection.execute(sql["add_touch"], touch)
 
 
 def _put_memory(
