@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.model import Labels, Millis
+from memgrid.errors import InternalError
 from memgrid.subject import Subject
 
 IndexedKind = Literal["memory", "message"]
@@ -59,8 +60,22 @@ class IndexHit(msgspec.Struct, frozen=True):
     """Cosine, None when only the words found it."""
 
 
+class RefusedDocuments(InternalError):
+    """The index does not take these documents, now or later; all others of the same put are in it."""
+
+    def __init__(self, refused: Sequence[tuple[str, str]]) -> None:
+        """`refused` are pairs of an id and a reason."""
+        super().__init__(
+            f"the search index refuses {len(refused)} documents, the first because: {refused[0][1]}"
+        )
+        self.ids = tuple(id_ for id_, _ in refused)
+
+
 class SearchIndex(Protocol):
-    """Full text and vectors over everyone's memories and messages. May raise `Unavailable`."""
+    """Full text and vectors over everyone's memories and messages.
+
+    Everything may raise `Unavailable` or `Overloaded`, and may be called again then.
+    """
 
     @property
     def rebuilt(self) -> bool:

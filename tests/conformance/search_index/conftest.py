@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cluster.search_index.fts5 import Fts5Index
+from cluster.search_index.opensearch import OpenSearchIndex
 from cluster.search_index.port import SearchIndex
+from tests.servers.opensearch import OpenSearchNode
+
+DIMENSION = 4
+"""Of the vectors in these tests."""
 
 Settle = Callable[[SearchIndex], Awaitable[None]]
 
 
-@pytest.fixture(params=["fts5-memory", "fts5-file", "fts5-files"])
+@pytest.fixture(params=["fts5-memory", "fts5-file", "fts5-files", "opensearch"])
 async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SearchIndex]:
     adapter: SearchIndex
     match request.param:
@@ -21,18 +28,33 @@ async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             adapter = Fts5Index(":memory:")
         case "fts5-file":
             adapter = Fts5Index(tmp_path)
-        case _:
+        case "fts5-files":
             adapter = Fts5Index(tmp_path, files=3)
+        case _:
+            adapter = request.getfixturevalue("opensearch_index")
     await adapter.open()
     yield adapter
     await adapter.close()
 
 
 @pytest.fixture
+def opensearch_index(opensearch: OpenSearchNode) -> Iterator[OpenSearchIndex]:
+    """An index of its own on the server that all tests use."""
+    prefix = f"test-{uuid.uuid4().hex}"
+    yield OpenSearchIndex(
+        [opensearch.url], dimension=DIMENSION, prefix=prefix, shards=2, timeout=60, search_timeout=60
+    )
+    with httpx.Client(base_url=opensearch.url, trust_env=False) as client:
+        client.delete(f"/{prefix}-*").raise_for_status()
+        client.delete(f"/_index_template/{prefix}-*").raise_for_status()
+
+
+@pytest.fixture
 def settle() -> Settle:
-    """Make everything written so far visible to searches (an index that refreshes is told to)."""
+    """Make everything written so far visible to searches: FTS5 shows what `put` has returned from."""
 
-    async def visible_at_once(_: SearchIndex) -> None:
-        """FTS5 shows what `put` has returned from."""
+    async def visible(index: SearchIndex) -> None:
+        if isinstance(index, OpenSearchIndex):
+            await index.refresh()
 
-    return visible_at_once
+    return visible

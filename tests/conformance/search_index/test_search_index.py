@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, SearchIndex
 from memgrid.errors import InvalidInput
 from memgrid.subject import Subject
-from tests.conformance.search_index.conftest import Settle
+from tests.conformance.search_index.conftest import DIMENSION, Settle
 
 ALICE = Subject("acme", "user", "alice")
 BOB = Subject("acme", "user", "bob")
@@ -38,7 +39,9 @@ def document(id_: str, text: str = "", **fields: Any) -> IndexDocument:
 
 
 def unit(*components: float) -> np.ndarray[Any, np.dtype[np.float32]]:
-    vector = np.array(components, dtype=np.float32)
+    """A vector of length one; the components not given are 0."""
+    vector = np.zeros(DIMENSION, dtype=np.float32)
+    vector[: len(components)] = components
     return vector / np.linalg.norm(vector)
 
 
@@ -51,6 +54,17 @@ async def find(index: SearchIndex, subject: Subject | None = ALICE, **query: Any
 
 async def words(index: SearchIndex, text: str, subject: Subject | None = ALICE, **query: Any) -> set[str]:
     return set(await find(index, subject, text=text, **query))
+
+
+async def at_once(work: Iterable[Coroutine[Any, Any, None]], limit: int = 16) -> None:
+    """Run side by side what takes a round trip each."""
+    gate = asyncio.Semaphore(limit)
+
+    async def one(each: Coroutine[Any, Any, None]) -> None:
+        async with gate:
+            await each
+
+    await asyncio.gather(*map(one, work))
 
 
 # --- words ------------------------------------------------------------------------------------
@@ -212,12 +226,15 @@ async def test_subjects_see_only_their_own(index: SearchIndex, settle: Settle) -
         # the same id everywhere: an id is only unique within its subject
         await index.put(subject, [document("same", f"绿茶 secret{number}", vector=unit(1, 0))])
     await settle(index)
-    for number, subject in enumerate(LOOKALIKES):
+
+    async def check(number: int, subject: Subject) -> None:
         [hit] = (await find(index, subject, text="绿茶", vector=unit(1, 0))).values()
         assert hit.subject == subject
         assert await index.count(subject) == 1
         for other in range(len(LOOKALIKES)):
             assert await words(index, f"secret{other}", subject) == ({"same"} if other == number else set())
+
+    await at_once(check(number, subject) for number, subject in enumerate(LOOKALIKES))
 
 
 async def test_a_search_is_never_wider_than_asked(index: SearchIndex, settle: Settle) -> None:
@@ -374,8 +391,8 @@ STEPS = {
 
 async def test_any_order_of_arrival_ends_the_same(index: SearchIndex, settle: Settle) -> None:
     """The same five effects in every order, each delivered twice: the last state is one."""
-    for number, order in enumerate(itertools.permutations(STEPS)):
-        subject = Subject("acme", "user", f"order-{number}")
+
+    async def deliver(subject: Subject, order: tuple[str, ...]) -> None:
         for name in (*order, *order[:2]):
             verb, id_, version, generation = STEPS[name]
             if verb == "put":
@@ -386,12 +403,19 @@ async def test_any_order_of_arrival_ends_the_same(index: SearchIndex, settle: Se
                 await index.delete(subject, generation, [(id_, version)])
             else:
                 await index.delete_subject(subject, generation)
-    await settle(index)
-    for number, order in enumerate(itertools.permutations(STEPS)):
-        subject = Subject("acme", "user", f"order-{number}")
+
+    async def check(subject: Subject, order: tuple[str, ...]) -> None:
         assert await index.count(subject) == 1, order
         assert await words(index, "v5", subject) == {"a"}, order
         assert await words(index, "v1 v3", subject) == set(), order
+
+    orders = {
+        Subject("acme", "user", f"order-{number}"): order
+        for number, order in enumerate(itertools.permutations(STEPS))
+    }
+    await at_once(deliver(subject, order) for subject, order in orders.items())
+    await settle(index)
+    await at_once(check(subject, order) for subject, order in orders.items())
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -504,7 +528,7 @@ async def test_empty_questions_have_empty_answers(index: SearchIndex, settle: Se
     assert not await find(index)
     assert not await find(index, text="")
     assert not await find(index, text="，。!?")
-    assert not await find(index, vector=np.zeros(2, dtype=np.float32))
+    assert not await find(index, vector=np.zeros(DIMENSION, dtype=np.float32))
     assert not await find(index, Subject("acme", "user", "nobody"), text="绿茶", vector=unit(1, 0))
     await index.delete_subject(Subject("acme", "user", "nobody"), 3)
     await index.ping()
