@@ -35,6 +35,7 @@ from cluster.wide_store.port import (
     TailPage,
     check_run_record,
 )
+from cluster.wide_store.prepared_commit import prepare_commit, prepare_replay
 from cluster.wide_store.sqlite_database import Database, Row, is_busy, rows, statements
 from cluster.wide_store.sqlite_writes import Place
 from memgrid.errors import InvalidInput, Overloaded, Unavailable
@@ -282,7 +283,7 @@ class SqliteStore:
         )
 
     async def commit(self, subject: Subject, head: Head, changes: Changes) -> Head:
-        prepared = sqlite_writes.prepare_commit(head, changes)
+        prepared = prepare_commit(head, changes)
         file, place = self._place(subject)
         moved = await self._write(
             file, lambda connection: sqlite_writes.commit(connection, place, prepared), prepared.size
@@ -292,7 +293,7 @@ class SqliteStore:
         return moved
 
     async def replay(self, subject: Subject, head: Head, replay: Replay) -> Head:
-        prepared = sqlite_writes.prepare_replay(head, replay)
+        prepared = prepare_replay(head, replay)
         file, place = self._place(subject)
         hour = self._clock() // HOUR_MS
         moved = await self._write(

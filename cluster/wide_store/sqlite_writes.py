@@ -8,19 +8,14 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from cluster.model import Change, ChangeEntry, Changes, Claim, Head, Memory, Message, Millis, Run
+from cluster.model import Change, Claim, Head, Memory, Message, Millis, Run
 from cluster.wide_store import codec
 from cluster.wide_store.port import (
-    MAX_COMMIT_BYTES,
-    MAX_COMMIT_ROWS,
-    CommitTooLarge,
-    Replay,
     StaleRevision,
     StoreInfo,
-    check_replay,
 )
+from cluster.wide_store.prepared_commit import PreparedCommit, PreparedReplay, without_texts
 from cluster.wide_store.sqlite_database import rows, statements
-from memgrid.errors import InvalidInput
 from memgrid.subject import Subject
 
 PURGE_ROWS = 2000
@@ -150,56 +145,6 @@ def put_run_record(
 # --- commit -------------------------------------------------------------------------------------
 
 
-class PreparedCommit(NamedTuple):
-    """A commit checked and encoded before it is queued, so that its transaction is short."""
-
-    expected: Head
-    changes: Changes
-    memories: Sequence[tuple[Memory, bytes]]
-    runs: Sequence[tuple[Run, bytes]]
-    change: Change
-    body: bytes
-    size: int
-
-
-def prepare_commit(head: Head, changes: Changes) -> PreparedCommit:
-    """Raises CommitTooLarge, and InvalidInput for an erase that is given anything else."""
-    if changes.erase and (changes.rows or changes.entries or changes.settings is not None):
-        raise InvalidInput("an erase takes no other changes with it")
-    if changes.rows > MAX_COMMIT_ROWS:
-        raise CommitTooLarge(f"a commit of {changes.rows} rows; at most {MAX_COMMIT_ROWS} are allowed")
-    revision = head.revision + 1
-    memories = [
-        (memory, codec.encode(msgspec.structs.replace(memory, revision=revision))) for memory in changes.put
-    ]
-    runs = [(run, codec.encode(run)) for run in changes.runs]
-    change = Change(
-        revision=revision,
-        commit_id=changes.commit_id,
-        at=changes.at,
-        actor=changes.actor,
-        run_id=changes.run_id,
-        entries=tuple(
-            _without_texts(entry, reason=entry.reason) if entry.memory_id in changes.delete else entry
-            for entry in changes.entries
-        ),
-        input_ids=tuple(dict.fromkeys(id for run in changes.runs for id in run.input_ids)),
-        deleted_messages=changes.delete_messages,
-        marked_messages=tuple(changes.mark_messages),
-    )
-    body = codec.encode(change)
-    plain = codec.encode((dict(changes.mark_messages), changes.delete_messages, changes.settings))
-    blobs = [body, plain, *(body for _, body in memories), *(body for _, body in runs)]
-    size = sum(map(len, blobs))
-    if size > MAX_COMMIT_BYTES:
-        raise CommitTooLarge(f"a commit of {size} bytes; at most {MAX_COMMIT_BYTES} are allowed")
-    return PreparedCommit(head, changes, memories, runs, change, body, size)
-
-
-def _without_texts(entry: ChangeEntry, *, reason: str | None) -> ChangeEntry:
-    return msgspec.structs.replace(entry, old_text=None, new_text=None, reason=reason)
-
-
 def commit(connection: sqlite3.Connection, place: Place, prepared: PreparedCommit) -> Head:
     sql = statements()
     head = _head_row(connection, place)
@@ -234,29 +179,6 @@ def commit(connection: sqlite3.Connection, place: Place, prepared: PreparedCommi
             connection.execute(sql["forget_orphan_records"], head.where())
     _add_change(connection, moved, prepared.change, prepared.body)
     return moved.head()
-
-
-class PreparedReplay(NamedTuple):
-    """A replay checked and encoded before it is queued."""
-
-    expected: Head
-    replay: Replay
-    memories: Sequence[tuple[Memory, bytes]]
-    runs: Sequence[tuple[Run, bytes]]
-    changes: Sequence[tuple[Change, bytes]]
-    size: int
-
-
-def prepare_replay(head: Head, given: Replay) -> PreparedReplay:
-    """Raises what `check_replay` raises, and CommitTooLarge."""
-    check_replay(head, given)
-    memories = [(memory, codec.encode(memory)) for memory in given.put]
-    runs = [(run, codec.encode(run)) for run in given.runs]
-    changes = [(change, codec.encode(change)) for change in given.changes]
-    size = sum(len(body) for encoded in (memories, runs, changes) for _, body in encoded)
-    if size > MAX_COMMIT_BYTES:
-        raise CommitTooLarge(f"a replay of {size} bytes; at most {MAX_COMMIT_BYTES} are allowed")
-    return PreparedReplay(head, given, memories, runs, changes, size)
 
 
 def replay(connection: sqlite3.Connection, place: Place, prepared: PreparedReplay, hour: int) -> Head:
@@ -328,7 +250,7 @@ def _forget_memory(connection: sqlite3.Connection, head: _HeadRow, memory_id: st
         if change.run_id is not None:
             connection.execute(sql["forget_run_record"], head.where(id=change.run_id))
         scrubbed = tuple(
-            _without_texts(entry, reason=None) if entry.memory_id == memory_id else entry
+            without_texts(entry, reason=None) if entry.memory_id == memory_id else entry
             for entry in change.entries
         )
         body = codec.encode(msgspec.structs.replace(change, entries=scrubbed))
