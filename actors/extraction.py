@@ -21,6 +21,8 @@ from cluster.logs import get_log
 from cluster.model import DAY_MS, ChangeEntry, Changes, Memory, Message, Run
 from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
 from cluster.pipeline.port import Extraction, Extractor
+from cluster.pipeline.recalled import without_recalled
+from cluster.pipeline.repeated import Repeats, find_repeats
 from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
 from memgrid.errors import InvalidInput, MemgridError, Overloaded
 from memgrid.models import MemoryChange, SourceType
@@ -164,11 +166,22 @@ class ExtractionLoop:
         started = time.monotonic()
         inferred = [message for message in messages if message.infer]
         extraction = Extraction(candidates=(), extractor="verbatim")
+        repeated: frozenset[str] = frozenset()
         if inferred:
-            extraction = await self._extractor.extract(
-                inferred,
-                earlier=await self._earlier(resident, inferred[0]),
-                known=[m for m in resident.hot.memories() if m.is_current(self._clock())],
+            heard = without_recalled(inferred, resident.known)
+            repeats = find_repeats(heard, resident.hot.memories(), resident.hot.message, self._clock())
+            if parked:
+                repeats = Repeats(heard, (), (), frozenset())
+            extraction = Extraction(candidates=(), extractor=self._extractor.name)
+            if repeats.fresh:
+                extraction = await self._extractor.extract(
+                    repeats.fresh,
+                    earlier=_context(await self._earlier(resident, repeats.fresh[0]), repeats),
+                    known=[m for m in resident.hot.memories() if m.is_current(self._clock())],
+                )
+            repeated = repeats.memory_ids
+            extraction = msgspec.structs.replace(
+                extraction, candidates=(*repeats.candidates, *extraction.candidates)
             )
         wanted = {message.id for message in messages}
         async with resident.writing:
@@ -177,6 +190,8 @@ class ExtractionLoop:
                     return True
                 if parked and run_id not in resident.parked:
                     return False  # another owner has driven it
+                if not all(self._stands(resident, memory_id) for memory_id in repeated):
+                    return True  # what was said again has changed meanwhile: it is news
                 decisions = self._decide(resident, messages, extraction)
                 run = Run(
                     id=run_id,
@@ -199,8 +214,14 @@ class ExtractionLoop:
                     await self._residents.reload(resident)
                     continue
                 self._remember(run, decisions.entries)
+                if decisions.delete:
+                    _log.warning("caps dropped memories", run_id=run_id, dropped=len(decisions.delete))
                 return False
         raise Overloaded("another owner keeps changing this subject", retry_after=1.0)
+
+    def _stands(self, resident: Resident, memory_id: str) -> bool:
+        memory = resident.hot.memory(memory_id)
+        return memory is not None and memory.is_current(self._clock())
 
     def _decide(self, resident: Resident, messages: Sequence[Message], extraction: Extraction) -> Decisions:
         known = resident.known
@@ -314,6 +335,12 @@ class ExtractionLoop:
         ]
         while len(self._results) > _KEPT_RESULTS:
             self._results.popitem(last=False)
+
+
+def _context(earlier: Sequence[Message], repeats: Repeats) -> list[Message]:
+    """Earlier messages, and those of the run that are extracted already: what follows may be about them."""
+    known = {message.id for message in earlier}
+    return [*earlier, *(message for message in repeats.repeated if message.id not in known)]
 
 
 def _placed(memories: Iterable[Memory], messages: Sequence[Message]) -> tuple[Memory, ...]:

@@ -23,6 +23,7 @@ from cluster.ids import Clock
 from cluster.jobs import decode_job
 from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
+from cluster.pipeline.recalled import without_recalled
 from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
@@ -393,12 +394,12 @@ class Reads:
                     current = [m for m in resident.hot.memories() if m.is_current(now)]
                     memories = sorted(current, key=lambda m: (m.updated_at, m.id), reverse=True)
                     memories = memories[: query.limit]
-                buffered = [resident.hot.message(i) for i in sorted(resident.pending)]
+                buffered = [m for i in sorted(resident.pending) if (m := resident.hot.message(i)) is not None]
                 return build_context(
                     memories=memories,
                     messages=messages,
                     profile=[m for m in resident.hot.memories() if m.kind == "profile" and m.is_current(now)],
-                    buffered=[message for message in buffered if message is not None],
+                    buffered=without_recalled(buffered, resident.known),
                     max_tokens=query.max_tokens,
                     count_tokens=count_tokens,
                     language=query.language,
@@ -435,9 +436,12 @@ class Reads:
                 break
             if (memory := resident.hot.memory(hit.id)) is not None:
                 memories.append(memory)
-            elif (message := resident.hot.message(hit.id)) is not None and message.content not in said:
-                messages.append(message)
-                said.add(message.content)
+            elif (message := resident.hot.message(hit.id)) is not None:
+                # An earlier context block in it would be shown again, and in the next one twice.
+                for own in without_recalled([message], resident.known):
+                    if own.content not in said:
+                        messages.append(own)
+                        said.add(own.content)
         return memories, messages
 
     async def profile(self, subject: Subject, request: Nothing, request_id: str) -> Profile | bytes:

@@ -21,6 +21,14 @@ TextKey = Literal[
     "service_unavailable",
 ]
 
+HEADERS: Final[tuple[TextKey, ...]] = (
+    "memories_header",
+    "profile_header",
+    "relevant_header",
+    "recent_header",
+)
+"""What stands above the lists of a context block."""
+
 _TEXTS: Final[dict[TextKey, tuple[str, str]]] = {
     "memory_added": ("记忆添加成功", "Memory added"),
     "memories_header": ("用户相关记忆:", "Relevant memories of the user:"),

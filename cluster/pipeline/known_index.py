@@ -104,7 +104,7 @@ class KnownIndex:
     def __init__(self, memories: Iterable[Memory] = ()) -> None:
         self.memories: dict[str, Memory] = {}
         self._claims: dict[str, ClaimKey] = {}
-        self._by_text: dict[tuple[str | None, str], list[str]] = {}
+        self._by_text: dict[str, list[str]] = {}
         self._by_slot: dict[tuple[str | None, str, str], list[str]] = {}
         self._denials: dict[tuple[str | None, str, str], list[str]] = {}
         self._by_value: dict[tuple[tuple[str | None, str, str], str], list[str]] = {}
@@ -149,7 +149,7 @@ class KnownIndex:
                     del keys[key]
 
     def _keys(self, claim: ClaimKey) -> Iterable[tuple[dict[Any, list[str]], Any]]:
-        yield self._by_text, (claim.speaker, claim.text)
+        yield self._by_text, claim.text
         if self._by_gist is not None and (gist := claim.gist) is not None:
             yield self._by_gist, gist
         slot = claim.slot
@@ -161,9 +161,15 @@ class KnownIndex:
         if claim.taste is not None:
             yield self._by_taste, claim.taste
 
+    def stating(self, text: str) -> Iterable[Memory]:
+        """The memories whose text this is, whoever's claims they are."""
+        return (self.memories[memory_id] for memory_id in self._by_text.get(normalise(text), ()))
+
     def same(self, claim: ClaimKey) -> Iterable[str]:
         """Ids of memories that mean the same."""
-        yield from self._by_text.get((claim.speaker, claim.text), ())
+        for memory_id in self._by_text.get(claim.text, ()):
+            if self._claims[memory_id].speaker == claim.speaker:
+                yield memory_id
         if claim.slot is not None and claim.value is not None:
             for memory_id in self._by_value.get((claim.slot, claim.value), ()):
                 if self._claims[memory_id].negates == claim.negates:
