@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from types import ModuleType
 from typing import Literal, NamedTuple
 
 from cluster.model import Memory, Message
@@ -100,9 +101,13 @@ def _read(message: Message) -> _Reading:
     introduces = _INTRODUCTION.search(message.content[:200]) is not None
     read: list[list[Said]] = []
     was_joking, of_before = False, None
+    sarcastic = False
     for sentence in sentences_of(message.content):
         if hands_over_text(sentence):
             break
+        before_sarcastic, sarcastic = sarcastic, _clauses(sentence).SARCASM.search(sentence.text) is not None
+        if sarcastic or before_sarcastic:
+            continue
         if (joke := _joke(sentence)) is not None:
             if joke == "before" and read:
                 read.pop()
@@ -147,10 +152,13 @@ def _corrected(before: Sequence[Candidate], correction: Correction, message: Mes
                 return
 
 
+def _clauses(sentence: Sentence) -> ModuleType:
+    return chinese_clauses if sentence.language == "zh" else english_clauses
+
+
 def _joke(sentence: Sentence) -> Literal["before", "itself"] | None:
     """What a sentence calls a joke: "Just kidding." the one before it, "I'm a king, just kidding" itself."""
-    clauses = chinese_clauses if sentence.language == "zh" else english_clauses
-    found = clauses.JOKE.search(sentence.text)
+    found = _clauses(sentence).JOKE.search(sentence.text)
     if found is None:
         return None
     claims_first = _I.search(sentence.text[: found.start()]) is not None

@@ -78,7 +78,7 @@ def _preparing(match: re.Match[str], context: Context) -> Iterator[Claim]:
 )
 def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = value_of(re.sub(r"^(?:能够?|可以|去)(?=..)", "", match["v"]), 18)
-    if value is None or re.search(r"大家|世界和平|聊天|建议", value):
+    if value is None or context.today or re.search(r"大家|世界和平|聊天|建议|更好|优秀的人", value):
         return
     kind = match.groupdict().get("x")
     slot = {"目标": "goal_is", "梦想": "dream_is"}.get(kind or "", "goal_is" if kind else "goal")

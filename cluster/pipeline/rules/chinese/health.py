@@ -12,6 +12,13 @@ from cluster.pipeline.rules.slots import Claim
 RULES: Rules[Context] = Rules()
 
 
+# Said to be funny: nobody's body reacts to these.
+_NO_ALLERGENS = re.compile(
+    r"周[一二三四五六日末]|星期|早起|早上|傻|蠢|笨|废话|加班|上班|工作|上学|考试|作业|开会|数学|学习|运动|家务|"
+    r"前任|老板|领导|渣男|人$"
+)
+
+
 @RULES.rule(
     (
         rf"{SPEAKER}?对(?P<v>[^对]{{1,16}}?)(?:都|会|严重|有点|有些|轻微|很容易|容易|也|比较|极度|"
@@ -27,7 +34,7 @@ def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if re.search(r"不|没", match[0]):
         return
     for value in items_of(match["v"]):
-        if value not in {"药物性", "皮肤", "这个"}:
+        if value not in {"药物性", "皮肤", "这个"} and not _NO_ALLERGENS.search(value):
             yield Claim("allergy", value, confidence=0.95)
 
 
@@ -60,7 +67,9 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if (
         (context.dated and not context.today)
         or not text
-        or re.search(r"早饭|晚饭|午饭|早餐|晚餐|饭|东西|饱|太|多|亏|苦|下|完|惯|到|消|一口", text)
+        or re.search(
+            r"早饭|晚饭|午饭|早餐|晚餐|饭|东西|饱|太|多|亏|苦|下|完|惯|到|消|一口|开车|上路|加班|熬夜", text
+        )
     ):
         return
     if "戒" in head:

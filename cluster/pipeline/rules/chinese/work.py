@@ -57,12 +57,12 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         ),
         text,
     )
-    if student:
+    if student and "的" not in student["what"]:
         yield Claim("title", f"{student['year'] or ''}{student['what']}")
         if student["school"]:
             yield Claim("school", student["school"])
         return
-    if value := occupation_of(text):
+    if student is None and (value := occupation_of(text)):
         yield Claim("title", value.removeprefix("做"))
     company = re.match(
         rf"{SPEAKER}?(?:现在|目前)?在(?P<c>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)(?:当|做|担任|从事|是)", match[0]
@@ -88,7 +88,7 @@ def _retired(match: re.Match[str], context: Context) -> Iterator[Claim]:
 )
 def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if (
-        (context.past and not re.search(r"入职|加入|跳槽", match[0]))
+        (context.dated and not re.search(r"入职|加入|跳槽", match[0]))
         or context.future
         or PAST_STATE.search(match[0])
     ):
@@ -104,7 +104,7 @@ def _employer(text: str) -> Claim | None:
     if re.search(
         (
             r"家|这|那|哪|外面|外地|努力|认真|里$|当前|同一|附近|一起|办公室|周末|晚上|白天|早上|"
-            r"公司$(?<=目前公司)|我|你|他|她|的|了|哪|现在|疫情|压力|时候|正常|加班|不"
+            r"公司$(?<=目前公司)|我|你|他|她|的|了|哪|现在|疫情|压力|时候|正常|加班|不|找|考虑|准备|打算"
         ),
         text,
     ) and not re.search(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cluster.pipeline.rules.english.values import I_AM, NUMBER, Context, value_of
+from cluster.pipeline.rules.english.values import I_AM, NUMBER, Context, proper, value_of
 from cluster.pipeline.rules.lexicon import EN_LANGUAGES
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
@@ -30,10 +30,18 @@ def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("language", word.strip(".!").capitalize())
 
 
+_VEHICLE = re.compile(
+    r"\b(?:\w+ (?:car|van|truck|bus|cab|bike)|suv|pickup|minivan|jeep|sedan|hybrid|hatchback|convertible|"
+    r"motorcycle|motorbike|scooter|moped|taxi|truck|van|tesla|toyota|honda|ford|bmw|audi|mercedes|subaru|mazda|"
+    r"volvo|vw|volkswagen|kia|hyundai|nissan|skoda|fiat|renault|peugeot|prius|civic|corolla|lexus|porsche|mini)\b",
+    re.I,
+)
+
+
 @RULES.rule(r"i (?:(?:currently|now|still|actually) )*drive (?:an?|my) (?P<rest>.+)$")
-def _vehicle(match: re.Match[str], _: Context) -> Iterator[Claim]:
+def _vehicle(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = value_of(re.sub(r"\s+(?:to|for|every|around|in|on)\s.*$", "", match["rest"]), words=4)
-    if value and value.lower() not in {"car", "long way", "lot"}:
+    if value and not context.dated and (proper(value) or _VEHICLE.search(value)):
         yield Claim("vehicle", f"a {value}" if value[0].lower() not in "aeiou" else f"an {value}")
 
 

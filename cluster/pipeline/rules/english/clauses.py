@@ -8,7 +8,8 @@ HYPOTHETICAL = re.compile(
     r"\b(?:if|unless|would|wouldn't|could|might|maybe|perhaps|possibly|probably|imagine|suppose|"
     r"supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
-    r"joke|example)\b|'d\b",
+    r"joke|example|"
+    r"in (?:the|my|this|that|a) (?:story|novel|book|game|movie|film|play|show|script|screenplay))\b|'d\b",
     re.I,
 )
 JOKE = re.compile(
@@ -18,6 +19,12 @@ JOKE = re.compile(
     ),
     re.I,
 )
+SARCASM = re.compile(
+    r"\boh,? (?:great|joy|sure|lovely|wonderful|fantastic|brilliant)\b|\byeah,? right\b|\blucky me\b|"
+    r"\bjust what i (?:needed|wanted)\b|\bsaid no ?one ever\b|\bnot!+(?:\s|$)|\s/s\b|\U0001f644",
+    re.I,
+)
+"""What says that this sentence and the one after it mean the opposite."""
 REPORTED = re.compile(
     r"\b(?:says?|said|saying|told me|tells me|asked|asks|claims?|claimed|wrote|writes|thinks|thought|"
     r"(?<!t )(?<!not )(?<!never )believes?|"

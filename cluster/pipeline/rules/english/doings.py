@@ -109,7 +109,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("habit", f"is {kind} {value}", confidence=0.85)
     else:
         verb = {"becoming": "become", "learning": "learn", "being": "be"}.get(kind, kind)
-        if verb == "be" and not re.match(r"an? ", value):
+        if (verb == "be" and not re.match(r"an? ", value)) or re.search(r"\b(?:better|good) ", value):
             return
         yield Claim("goal", f"{verb} {value}", confidence=0.85)
 
@@ -153,6 +153,8 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = _event_value(rest)
     if value is None and kind.split()[0] not in {"a", "an"}:
         return
+    if value is not None and re.match(r"(?:kill|die|murder|strangle|cry|scream|explode|lose)\b", value, re.I):
+        return
     if kind in {"planning", "plan", "intend"} and match["to"] and value:
         yield Claim("plan", value, dated=True, confidence=0.85)
     elif kind in {"planning on", "planning"} and value:
@@ -171,7 +173,10 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
         )
     elif kind in {"will", "gonna", ""} and value:
         if not re.match(
-            r"(?:be|let|keep|check|try|see|definitely|never|always|probably|make sure|have to)\b", value, re.I
+            r"(?:be|let|keep|check|try|see|do|think|feel|rest|relax|sleep|definitely|never|always|probably|"
+            r"make sure|have to|kill|die|murder|cry|scream|explode)\b",
+            value,
+            re.I,
         ):
             yield Claim("plan", value, dated=True, confidence=0.8)
     elif kind.split()[0] in {"a", "an"}:

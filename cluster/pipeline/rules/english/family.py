@@ -205,7 +205,7 @@ def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     (
         rf"(?:{I_AM}|we're|we are|we've been|i've been) (?:(?:now|currently|happily|newly|recently|already|"
         rf"still|finally|legally|officially|getting) )*(?P<v>married|single|divorced|engaged|widowed|"
-        rf"separated)\b(?P<rest>.*)$"
+        rf"separated)\b(?!-)(?P<rest>.*)$"
     ),
     (
         r"(?:i (?:just |recently |finally )*got|we (?:just |recently |finally )*got) (?P<v>married|"

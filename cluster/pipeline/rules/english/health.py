@@ -19,6 +19,15 @@ _CONDITION_OF = {
 }  # fmt: skip
 
 
+# Said to be funny: nobody's body reacts to these.
+_NO_ALLERGENS = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?|mornings?|stupid(?:ity)?|nonsense|drama|bullshit|bs|"
+    r"work(?:ing)?|commitment|exercise|exercising|meetings?|people|idiots?|small talk|responsibilit(?:y|ies)|"
+    r"cleaning|math|homework|chores|effort|failure|boredom|fun|food|bad|severe|many|no|some",
+    re.I,
+)
+
+
 @RULES.rule(
     (
         rf"{I_AM} (?:(?:also|severely|highly|very|really|mildly|slightly|deathly|super|quite|terribly|a "
@@ -37,7 +46,7 @@ def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = re.sub(r"^(?:all|any|some|most|things like|both) ", "", match["rest"], flags=re.I)
     rest = re.sub(r"\s+(?:are|is|make|makes)\b.*$", "", rest)
     for value in items_of(rest):
-        if value.lower() not in {"food", "bad", "severe", "work", "many", "no", "some"}:
+        if not _NO_ALLERGENS.fullmatch(value):
             yield Claim("allergy", value, confidence=0.95)
 
 
@@ -101,6 +110,8 @@ def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     verb = match["verb"].lower()
     rest = re.sub(r"\s+(?:any ?more|at all|anymore)\b.*$", "", match["rest"], flags=re.I)
+    if re.match(r"(?:for|once|when|during|until|while)\b", rest, re.I):
+        return
     if verb in {"smoking", "smoke"}:
         yield Claim("quit", "smokes")
         return

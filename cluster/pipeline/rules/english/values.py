@@ -21,7 +21,7 @@ _CUT = re.compile(
 )
 RESTRICTIVE = re.compile(
     (
-        r"\b(?:that|which|who|whose|where|when|whenever|while|as|than|if|until|before|after|unless|how|"
+        r"\b(?:that|which|who|whose|whatever|whoever|wherever|however|where|when|whenever|while|as|than|if|until|before|after|unless|how|"
         r"what|why)\b"
     ),
     re.I,
@@ -33,6 +33,7 @@ CONTEXT_BOUND = re.compile(
     r"things?|such|same|"
     r"others?|another|both|idea|ideas|vibes?|feelings?|way|part|point|rest|bit|lot|lots|reminder|"
     r"design|hearing|"
+    r"options?|versions?|choices?|suggestions?|chats?|conversations?|"
     r"i|i'm|i've|we|we're|us|much|more|sound|look|looks|sounds)\b",
     re.I,
 )
@@ -50,7 +51,7 @@ NOT_PLACES = word_list(
     """
     a an the my this that fear hope hell peace love harmony luxury poverty apartment house flat dorm
     city town village home here there mind style touch bed person reality moment present past area same
-    different order front back case
+    different order front back case tears bed sofa couch floor top next another new team side
     """
 )
 NAME = (
@@ -122,7 +123,9 @@ def gerund(verb: str) -> str:
 
 
 _EMPTY = re.compile(
-    r"(?:to|too|then|but|and|a few|few|several|new skills?|a new skill|a ton|tons|loads)$", re.I
+    r"(?:to|too|then|but|and|a few|few|several|new skills?|a new skill|a ton|tons|loads|sorry|thanks|please|"
+    r"unfortunately|obviously|apparently|mostly|ok|okay|right)$|(?:and|or|but|not|of) ",
+    re.I,
 )
 _TRAILING = re.compile(
     r"(?:\s+(?:recently|now|lately|next|then|sometimes|together|again|anyway|now and then|later|instead|soon|"

@@ -82,7 +82,7 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"my age(?:'s| is) {AGE}\b(?P<rest>)",
 )
 def _age(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    if 3 <= int(match["age"]) <= 120:
+    if 3 <= int(match["age"]) <= 120 and not re.match(r"\s+in\b", match["rest"]):
         yield Claim("age", match["age"], confidence=0.95)
 
 
@@ -163,7 +163,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = place_of(match["v"])
     moved = "moved" in match[0].lower() or "relocated" in match[0].lower()
-    if value and not (context.future and moved):
+    typed_small = match[0][0] == "i" and value is not None and value.islower()
+    if value and (proper(value) or typed_small) and not (context.future and moved):
         yield Claim("residence", value, confidence=0.95, dated=moved)
 
 

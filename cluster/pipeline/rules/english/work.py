@@ -129,6 +129,7 @@ def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
     joined = re.match(r"i(?:'ve| have)? (?:(?:just|recently) )*joined", match[0], re.I)
     if (
         context.future
+        or (context.dated and re.match(I_AM, match[0], re.I))  # "today I'm working at a cafe"
         or CONTEXT_BOUND.search(value)
         or _NOTHING_SAID.match(value)
         or value.lower() in _NOT_EMPLOYERS
