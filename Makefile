@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check demo bench lock clean
+.PHONY: help install run test check demo bench lock clean servers stop-servers
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -22,6 +22,12 @@ install: $(STAMP) ## install what is missing into .venv
 
 run: $(STAMP) ## start memgrid on the embedded default
 	$(BIN)/memgrid serve
+
+servers: $(STAMP) ## start Cassandra and OpenSearch, and print how memgrid uses them (needs Java and Maven)
+	@$(BIN)/python -m tests.servers start $(SERVERS_ARGS)
+
+stop-servers: $(STAMP) ## stop them; their data stay
+	@$(BIN)/python -m tests.servers stop
 
 test: $(STAMP) ## all the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

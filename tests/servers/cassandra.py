@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from tests.servers import cql, java, tls
+from tests.servers.class_data import ClassData
 from tests.servers.maven import Artifact, fetch
 from tests.servers.places import built_once, root
 from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
@@ -140,8 +141,8 @@ class Cassandra:
             },
         }
 
-    def command(self, jdk: java.Jdk, jars: Path, folder: Path) -> list[str]:
-        """What starts a node with its files in `folder`."""
+    def command(self, jdk: java.Jdk, jars: Path, folder: Path, flags: Sequence[str] = ()) -> list[str]:
+        """What starts a node with its files in `folder`; `flags` are for the JVM."""
         agent = next(jars.glob("jamm-*.jar"))
         properties = {
             "cassandra.config": (folder / "cassandra.yaml").as_uri(),
@@ -176,6 +177,7 @@ class Cassandra:
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",
             f"-XX:TieredStopAtLevel={1 if self.quick else 4}",
+            *flags,
             *_open_modules("--add-exports", _EXPORTS),
             *_open_modules("--add-opens", _OPENS),
             *(f"-D{name}={value}" for name, value in properties.items()),
@@ -193,8 +195,12 @@ def _open_modules(flag: str, packages: Mapping[str, Sequence[str]]) -> Iterator[
 
 def prepare() -> tuple[java.Jdk, Path]:
     """The Java to use, and the folder of jars, fetched when they are missing. Raises ServersUnavailable."""
-    jdk = java.choose(JAVA, java.installed(), wanted_by="Cassandra")
+    jdk = _jdk()
     return jdk, built_once(root() / f"cassandra-{VERSION}", lambda new: fetch(ARTIFACTS, new)) / "cassandra"
+
+
+def _jdk() -> java.Jdk:
+    return java.choose(JAVA, java.installed(), wanted_by="Cassandra")
 
 
 class CassandraCluster:
@@ -254,6 +260,11 @@ class CassandraCluster:
         return self.folder / "ca.pem" if self.setup.tls else None
 
     @property
+    def addresses(self) -> list[str]:
+        """Host and port of each node."""
+        return [f"{host}:{self.port}" for host in self.contact_points]
+
+    @property
     def processes(self) -> Sequence[ServerProcess]:
         """The nodes, dead ones too."""
         return self._nodes
@@ -263,7 +274,11 @@ class CassandraCluster:
         command_of = self._commands()
         for port in (self.setup.port, self.setup.storage_port):
             if not is_free(port, self.setup.addresses):
-                raise ServerFailed(f"port {port} of {', '.join(self.setup.addresses)} is taken: name another")
+                hosts = ", ".join(self.setup.addresses)
+                raise ServerFailed(f"port {port} of {hosts} is taken: stop what has it, or name another")
+        kept = self.found_in(self.folder)
+        if kept is not None and kept.setup.nodes != self.setup.nodes:
+            raise ServerFailed(f"{self.folder} has the data of {kept.setup.nodes} node(s): wipe them first")
         (self.folder / SETUP_FILE).write_text(json.dumps(asdict(self.setup)), encoding="ascii")
         for node in range(self.setup.nodes):
             # One after the other: a node must know of the earlier ones before it announces itself.
@@ -284,9 +299,12 @@ class CassandraCluster:
         """SIGTERM of all nodes: they write down what they have, which takes seconds. Tests rather kill."""
         for process in self._nodes:
             process.terminate()
+        self._class_data().keep(self.folder / "node1")
 
     def wipe(self) -> None:
-        """Kill all nodes and remove everything they had."""
+        """End all nodes and remove everything they had."""
+        if self._nodes[0].pid is not None and self._class_data().wanted:
+            self.stop()
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -308,6 +326,7 @@ class CassandraCluster:
         """Write the nodes' configuration; what starts each of them."""
         jdk, jars = prepare()
         self.folder.mkdir(parents=True, exist_ok=True)
+        class_data = self._class_data()
         keystore = tls.make_keystore(jdk, self.folder)[0] if self.setup.tls else None
         commands: list[list[str]] = []
         for node in range(self.setup.nodes):
@@ -316,8 +335,16 @@ class CassandraCluster:
             configuration = self.setup.configuration(node, folder, keystore)
             (folder / "cassandra.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
             (folder / "logback.xml").write_text(_LOGBACK, encoding="utf-8")
-            commands.append(self.setup.command(jdk, jars, folder))
+            # Only one is to write the class data, since writing takes time; all use them.
+            flags = [] if node and class_data.wanted else class_data.flags(folder)
+            if flags:
+                # Without it there are none for a server with an agent, as Cassandra's memory meter is.
+                flags += ["-XX:+UnlockDiagnosticVMOptions", "-XX:+AllowArchivingWithJavaAgent"]
+            commands.append(self.setup.command(jdk, jars, folder, flags))
         return commands
+
+    def _class_data(self) -> ClassData:
+        return ClassData(_jdk(), f"cassandra-{VERSION}")
 
     def _start(self, node: int, command: Sequence[str]) -> None:
         process = self._nodes[node]

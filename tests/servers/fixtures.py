@@ -55,7 +55,7 @@ def cassandra(cassandra_ready: None) -> Iterator[CassandraCluster]:
             cluster.start()
             yield cluster
         finally:
-            cluster.kill()
+            cluster.wipe()
 
 
 @pytest.fixture(scope="session")
@@ -67,4 +67,4 @@ def opensearch(opensearch_ready: None) -> Iterator[OpenSearchNode]:
             node.start()
             yield node
         finally:
-            node.stop()
+            node.wipe()

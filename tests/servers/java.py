@@ -21,6 +21,8 @@ class Jdk(NamedTuple):
     home: Path
     version: int
     """The feature version: 17, 21."""
+    release: str
+    """The exact version."""
 
     def tool(self, name: str) -> str:
         """The path of `java`, `keytool`, ..."""
@@ -49,20 +51,21 @@ def installed(
         resolved = home.resolve()
         if resolved not in seen:
             seen.add(resolved)
-            if (version := version_of(resolved)) is not None:
-                yield Jdk(resolved, version)
+            if (jdk := jdk_in(resolved)) is not None:
+                yield jdk
 
 
-def version_of(home: Path) -> int | None:
-    """The feature version of the Java in `home`; None when there is none."""
+def jdk_in(home: Path) -> Jdk | None:
+    """The Java in `home`; None when there is none."""
     if not (home / "bin/java").is_file():
         return None
     try:
         release = (home / "release").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', release, re.M)
-    return int(found[1]) if found else None
+    version = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', release, re.M)
+    exact = re.search(r'^JAVA_RUNTIME_VERSION="([\w.+-]+)"', release, re.M)
+    return Jdk(home, int(version[1]), exact[1] if exact else version[1]) if version else None
 
 
 def _homes(environment: Mapping[str, str], folders: Sequence[Path]) -> Iterator[Path]:

@@ -14,7 +14,8 @@ import httpx
 import yaml
 
 from tests.servers import java, opensearch_home
-from tests.servers.places import check_reachable, root, unprivileged
+from tests.servers.class_data import ClassData
+from tests.servers.places import check_reachable, unprivileged
 from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
 
 JAVA = tuple(range(21, 40))
@@ -59,8 +60,8 @@ class OpenSearch:
             "cluster.routing.allocation.disk.threshold_enabled": False,
         }
 
-    def command(self, jdk: java.Jdk, home: Path, folder: Path, class_data: Path) -> list[str]:
-        """What starts a node with its files in `folder`."""
+    def command(self, jdk: java.Jdk, home: Path, folder: Path, flags: Sequence[str] = ()) -> list[str]:
+        """What starts a node with its files in `folder`; `flags` are for the JVM."""
         temporary = folder / "tmp"
         properties = {
             "java.awt.headless": "true",
@@ -87,11 +88,7 @@ class OpenSearch:
             f"-Xmx{self.heap}M",
             "-XX:+UseG1GC",
             f"-XX:TieredStopAtLevel={1 if self.quick else 4}",
-            # Written by the first graceful stop, used by every later start: 7 s become 4.
-            "-XX:+AutoCreateSharedArchive",
-            f"-XX:SharedArchiveFile={class_data}",
-            "-Xlog:cds=off",
-            "-Xlog:cds+dynamic=off",
+            *flags,
             "-XX:-OmitStackTraceInFastThrow",
             "-XX:+ExitOnOutOfMemoryError",
             "--add-modules=jdk.incubator.vector",
@@ -139,6 +136,11 @@ class OpenSearchNode:
         return f"http://127.0.0.1:{self.setup.port}"
 
     @property
+    def addresses(self) -> list[str]:
+        """Host and port of the node."""
+        return [f"127.0.0.1:{self.setup.port}"]
+
+    @property
     def processes(self) -> Sequence[ServerProcess]:
         """The one there is, dead too."""
         return [self.process]
@@ -148,11 +150,10 @@ class OpenSearchNode:
         jdk, home = prepare()
         for port in (self.setup.port, self.setup.transport_port):
             if not is_free(port):
-                raise ServerFailed(f"port {port} of 127.0.0.1 is taken: name another")
+                raise ServerFailed(f"port {port} of 127.0.0.1 is taken: stop what has it, or name another")
         folder = self._lay_out()
-        self.process.start(
-            self.setup.command(jdk, home, folder, _class_data(jdk)), cwd=folder, uid=unprivileged()
-        )
+        flags = self._class_data().flags(folder / "tmp")
+        self.process.start(self.setup.command(jdk, home, folder, flags), cwd=folder, uid=unprivileged())
         self.process.wait_until(self._answers, START_SECONDS, "OpenSearch")
 
     def kill(self) -> None:
@@ -162,13 +163,16 @@ class OpenSearchNode:
     def stop(self) -> None:
         """SIGTERM, until gone."""
         self.process.terminate()
+        self._class_data().keep(self.folder / "tmp")
 
     def restart(self) -> None:
         """Start it after a kill or a stop, on its data. Raises ServerFailed."""
         self.start()
 
     def wipe(self) -> None:
-        """Kill it and remove everything it had. It may be started again, empty."""
+        """End it and remove everything it had. It may be started again, empty."""
+        if self.process.pid is not None and self._class_data().wanted:
+            self.stop()
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -193,6 +197,9 @@ class OpenSearchNode:
                 os.chown(folder / name, uid, uid)
         return folder
 
+    def _class_data(self) -> ClassData:
+        return ClassData(_jdk(), f"opensearch-{opensearch_home.VERSION}")
+
     def _answers(self) -> bool:
         try:
             answer = httpx.get(
@@ -208,13 +215,8 @@ class OpenSearchNode:
 
 def prepare() -> tuple[java.Jdk, Path]:
     """The Java to use, and the unpacked server, built when it is missing. Raises ServersUnavailable."""
-    return java.choose(JAVA, java.installed(), wanted_by="OpenSearch"), opensearch_home.home()
+    return _jdk(), opensearch_home.home()
 
 
-def _class_data(jdk: java.Jdk) -> Path:
-    """Where the class data of earlier starts are kept, writable by the server."""
-    folder = root() / "class-data"
-    folder.mkdir(mode=0o755, exist_ok=True)
-    if (uid := unprivileged()) is not None:
-        os.chown(folder, uid, uid)
-    return folder / f"opensearch-{opensearch_home.VERSION}-java-{jdk.version}.jsa"
+def _jdk() -> java.Jdk:
+    return java.choose(JAVA, java.installed(), wanted_by="OpenSearch")
