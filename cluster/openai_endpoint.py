@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
+import httpx2
 import msgspec
 import openai
 import stamina
 
+from cluster.circuit import Circuit
 from cluster.ids import Clock, system_clock
+from cluster.llm.errors import NotTried
+from cluster.outbound import ForbiddenAddress, PublicOnly
 from memgrid.errors import InvalidInput, MemgridError, Unavailable
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
@@ -76,21 +81,28 @@ class OpenAIEndpoint:
         tls_verify: bool = True,
         tls_certificate: Path | None = None,
         clock: Clock = system_clock,
+        circuit: Circuit | None = None,
+        public_only: bool = False,
     ) -> None:
         """`kind` is the prefix of the settings that errors point at; `tls_certificate` is a PEM file of
-        the authorities to trust instead of the usual ones. Raises InvalidInput when it cannot be read."""
+        the authorities to trust instead of the usual ones. `public_only` is for an endpoint that a tenant
+        has named (see `cluster.outbound`). Raises InvalidInput when the certificate cannot be read."""
         self._kind = kind
         self._timeout = timeout
         self._attempts = max_retries + 1
         self._clock = clock
         self._url = base_url or OPENAI_BASE_URL
+        self._circuit = circuit or Circuit()
+        trust = self._trust(tls_verify, tls_certificate)
         self.client = openai.AsyncOpenAI(
             base_url=self._url,
             # Given always: with None the library would send OPENAI_API_KEY to whatever endpoint this is.
             api_key=api_key or "none",
             timeout=timeout,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=self._trust(tls_verify, tls_certificate)),
+            http_client=_public_client(trust)
+            if public_only
+            else openai.DefaultAsyncHttpxClient(verify=trust),
         )
 
     def _trust(self, verify: bool, certificate: Path | None) -> ssl.SSLContext | bool:
@@ -105,18 +117,30 @@ class OpenAIEndpoint:
                 remedy="name a PEM file with the certificates of the authorities to trust",
             ) from error
 
-    async def request(self, send: Callable[[], Awaitable[RawAnswer]], answer: type[_Answer]) -> _Answer:
-        """Send, and decode the body. Raises Unavailable (with `retry_after` where the endpoint names a time),
-        RefusedRequest or MalformedAnswer."""
+    async def request(
+        self,
+        send: Callable[[], Awaitable[RawAnswer]],
+        answer: type[_Answer],
+        *,
+        admitted: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
+    ) -> _Answer:
+        """Send, and decode the body. Raises Unavailable (with `retry_after` where the endpoint names a time;
+        `NotTried` while it rests), RefusedRequest or MalformedAnswer. Each attempt is made in a context of
+        its own that `admitted` gives, outside of the attempt's deadline."""
+        if (rest := self._circuit.rest()) > 0:
+            raise NotTried(f"the {self._kind} endpoint rests after failures", retry_after=rest)
         body = b""
         try:
             async for attempt in stamina.retry_context(
                 on=_backoff, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=8.0
             ):
                 with attempt:
-                    body = (await self._attempt(send)).content
+                    async with admitted():
+                        body = (await self._attempt(send)).content
         except _Retry as retry:
             raise retry.error from retry.__cause__
+        finally:
+            self._circuit.given_up()
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter: invalid UTF-8 in a string
@@ -128,13 +152,17 @@ class OpenAIEndpoint:
     async def _attempt(self, send: Callable[[], Awaitable[RawAnswer]]) -> RawAnswer:
         try:
             async with asyncio.timeout(self._timeout):  # the library's own timeout starts anew at every byte
-                return await send()
+                raw = await send()
         except (TimeoutError, openai.APITimeoutError) as error:
+            self._circuit.failed()
             raise _Retry(
                 Unavailable(f"the {self._kind} endpoint did not answer within {self._timeout:g} s"), None
             ) from error
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
+            if isinstance(cause, ForbiddenAddress):
+                raise cause from error
+            self._circuit.failed()
             raise _Retry(
                 Unavailable(
                     f"the {self._kind} endpoint cannot be reached: {cause}",
@@ -144,6 +172,8 @@ class OpenAIEndpoint:
             ) from error
         except openai.APIStatusError as error:
             raise self._refusal(error) from error
+        self._circuit.succeeded()
+        return raw
 
     def _refusal(self, error: openai.APIStatusError) -> MemgridError | _Retry:
         status = error.status_code
@@ -151,14 +181,24 @@ class OpenAIEndpoint:
         message = f"the {self._kind} endpoint answered {status}: {detail}"
         if status in _RETRIED or status >= 500:
             after = _retry_after(error.response.headers, self._clock)
+            if after is not None:
+                self._circuit.told_to_wait(after)
+            elif status >= 500:
+                self._circuit.failed()
             retry = _Retry(Unavailable(message, retry_after=after), after)
             return retry if after is None or after <= MAX_RETRY_AFTER else retry.error
+        self._circuit.succeeded()
         if status in (401, 403):
             return Unavailable(message, remedy=f"check {self._kind}_api_key")
         if status in (400, 413, 422):
             reason = f"{error.code or ''} {error.message}".lower()
             return RefusedRequest(message, reason=reason, parameter=error.param)
         return Unavailable(message, remedy=f"check {self._kind}_base_url and {self._kind}_model")
+
+
+def _public_client(trust: ssl.SSLContext | bool) -> httpx2.AsyncClient:
+    transport = PublicOnly(httpx2.AsyncHTTPTransport(verify=trust, trust_env=False))
+    return openai.DefaultAsyncHttpxClient(transport=transport, follow_redirects=False, trust_env=False)
 
 
 def _backoff(error: Exception) -> bool | float:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from cluster.llm.budget import Budget, Limits, Spending
 from cluster.llm.errors import MalformedCompletion
 from cluster.llm.port import ChatMessage, Completion
 from cluster.openai_endpoint import MalformedAnswer, OpenAIEndpoint, RefusedRequest
+from cluster.tokens import count_tokens
 
 _Format = Literal["json_schema", "json_object", "text"]
 _WEAKER: dict[_Format, _Format] = {"json_schema": "json_object", "json_object": "text"}
@@ -67,9 +68,11 @@ class OpenAILlm:
         max_retries: int = 3,
         tls_verify: bool = True,
         tls_certificate: Path | None = None,
-        max_in_flight: int | None = None,
+        budget: Budget | None = None,
+        public_only: bool = False,
     ) -> None:
-        """`max_in_flight` is the most calls at a time; further ones wait."""
+        """`budget` is what calls of this and other models share; `public_only` is for an endpoint that a
+        tenant has named."""
         self._endpoint = OpenAIEndpoint(
             "llm",
             base_url=base_url,
@@ -78,11 +81,12 @@ class OpenAILlm:
             max_retries=max_retries,
             tls_verify=tls_verify,
             tls_certificate=tls_certificate,
+            public_only=public_only,
         )
         self._model = model
         self._temperature = temperature
         self._max_tokens = max_tokens
-        self._in_flight = asyncio.Semaphore(max_in_flight) if max_in_flight is not None else nullcontext()
+        self._budget = budget or Budget(Limits())
         self._dialect = _Dialect()
 
     @property
@@ -92,21 +96,20 @@ class OpenAILlm:
     async def complete(
         self, messages: Sequence[ChatMessage], *, schema: dict[str, Any] | None = None
     ) -> Completion:
-        async with self._in_flight:
-            dialect = self._dialect
-            while True:
-                try:
-                    answer = await self._send(messages, schema, dialect)
-                except RefusedRequest as refused:
-                    weaker = _weaker(dialect, refused, with_schema=schema is not None)
-                    if weaker is None:
-                        raise
-                    dialect = weaker
-                except MalformedAnswer as malformed:
-                    raise MalformedCompletion(malformed.message) from malformed
-                else:
-                    self._dialect = dialect
-                    return self._completion(answer)
+        dialect = self._dialect
+        while True:
+            try:
+                answer = await self._send(messages, schema, dialect)
+            except RefusedRequest as refused:
+                weaker = _weaker(dialect, refused, with_schema=schema is not None)
+                if weaker is None:
+                    raise
+                dialect = weaker
+            except MalformedAnswer as malformed:
+                raise MalformedCompletion(malformed.message) from malformed
+            else:
+                self._dialect = dialect
+                return self._completion(answer)
 
     async def close(self) -> None:
         await self._endpoint.close()
@@ -132,9 +135,21 @@ class OpenAILlm:
                 if dialect.format == "json_object":
                     options["response_format"] = {"type": "json_object"}
         create: Any = self._endpoint.client.chat.completions.with_raw_response.create
-        return await self._endpoint.request(
-            lambda: create(model=self._model, messages=chat, **options), _Answer
+        reserved = sum(count_tokens(message["content"]) for message in chat) + self._max_tokens
+        taken: list[Spending] = []
+
+        @asynccontextmanager
+        async def admitted() -> AsyncGenerator[None]:
+            async with self._budget.call(reserved) as spending:
+                taken.append(spending)
+                yield
+
+        answer = await self._endpoint.request(
+            lambda: create(model=self._model, messages=chat, **options), _Answer, admitted=admitted
         )
+        if answer.usage is not None:
+            taken[-1].took(answer.usage.prompt_tokens + answer.usage.completion_tokens)
+        return answer
 
     def _completion(self, answer: _Answer) -> Completion:
         usage = answer.usage or _Usage()

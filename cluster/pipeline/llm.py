@@ -17,6 +17,7 @@ import msgspec
 from cluster.analysis import looks_chinese
 from cluster.llm.errors import MalformedCompletion
 from cluster.llm.port import ChatMessage, Completion, Llm
+from cluster.llm.prices import Price
 from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
 from cluster.pipeline import llm_input
@@ -45,17 +46,6 @@ MAX_ANSWER: Final = 65_536
 VARIABLE_TOPIC: Final = "variable"
 
 _log = get_log()
-
-
-class Price(msgspec.Struct, frozen=True):
-    """For a million tokens, in whatever currency the prices are given in."""
-
-    input: float
-    output: float
-
-    def of(self, input_tokens: int, output_tokens: int) -> float:
-        """What so many tokens cost."""
-        return (self.input * input_tokens + self.output * output_tokens) / 1e6
 
 
 class Endpoints(Protocol):

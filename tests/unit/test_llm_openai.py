@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cluster.llm.budget import Budget, Limits
 from cluster.llm.errors import MalformedCompletion
 from cluster.llm.openai import OpenAILlm
 from cluster.llm.port import ChatMessage
@@ -267,7 +268,7 @@ async def test_too_long_an_input_is_not_tried_in_other_forms(
 
 
 async def test_no_more_calls_at_a_time_than_allowed(llm_server: ScriptedLlmServer) -> None:
-    llm = client(llm_server, max_in_flight=2)
+    llm = client(llm_server, budget=Budget(Limits(in_flight=2)))
     llm_server.script = lambda _: hang()
     calls = [asyncio.ensure_future(llm.complete(CHAT)) for _ in range(5)]
     await asyncio.to_thread(llm_server.wait_for_requests, 2)
