@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -27,6 +28,7 @@ from cluster.pipeline.recalled import without_recalled
 from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
+from cluster.retrieval.overtaken import overtaken_messages
 from cluster.search_index.port import IndexQuery, SearchIndex
 from cluster.settings import Settings
 from cluster.tokens import count_tokens
@@ -133,6 +135,9 @@ class Reads:
         self._clock = clock
         self._on_searched = on_searched
         self.cache = AnswerCache(settings.result_cache_bytes)
+        self._overtaken_at: WeakKeyDictionary[Resident, tuple[tuple[int, ...], frozenset[str]]] = (
+            WeakKeyDictionary()
+        )
 
     # search
 
@@ -153,9 +158,8 @@ class Reads:
                 if not resident.complete:
                     await self._bring_back(resident, query, vector)
                 offset = decode_offset(query.cursor)
-                ranked = resident.hot.search(
-                    self._spec(query, query.top_k + 1, offset), search_terms(query.query), vector, now
-                )
+                spec = self._spec(resident, query, query.top_k + 1, offset)
+                ranked = resident.hot.search(spec, search_terms(query.query), vector, now)
                 page = ranked[: query.top_k]
                 more = len(ranked) > query.top_k
                 result = SearchResult(
@@ -185,7 +189,7 @@ class Reads:
                 None if query.strategy == "full_text" else asyncio.create_task(self._embed(query.query))
             )
             vector, _ = await self._vector(embedding)
-            spec = self._spec(query, len(wanted) + 1)
+            spec = self._spec(resident, query, len(wanted) + 1)
 
             def is_wanted(unit: Memory | Message) -> bool:
                 return unit.id in wanted and (spec.predicate is None or spec.predicate(unit))
@@ -194,7 +198,15 @@ class Reads:
             ranked = resident.hot.search(narrowed, search_terms(query.query), vector, self._clock())
             return Hydrated(results=self._hits(resident, ranked, query.explain))
 
-    def _spec(self, query: SearchQuery, limit: int, offset: int = 0) -> RankSpec:
+    def _overtaken(self, resident: Resident) -> frozenset[str]:
+        state = _state(resident)
+        known = self._overtaken_at.get(resident)
+        if known is None or known[0] != state:
+            ids = overtaken_messages(resident.hot.memories(), resident.hot.message)
+            known = self._overtaken_at[resident] = (state, ids)
+        return known[1]
+
+    def _spec(self, resident: Resident, query: SearchQuery, limit: int, offset: int = 0) -> RankSpec:
         labels = {
             kind: value
             for kind, value in (
@@ -216,6 +228,7 @@ class Reads:
             latest_only=query.latest_only,
             predicate=parse_filter(query.filters).matches if query.filters else None,
             labels=labels,
+            without=self._overtaken(resident) if query.latest_only else frozenset(),
         )
 
     def _hits(self, resident: Resident, ranked: Sequence[Ranked], explain: bool) -> list[SearchHit]:
@@ -420,7 +433,9 @@ class Reads:
         """
         ranked = resident.hot.search(
             RankSpec(
-                strategy="hybrid" if vector is not None else "full_text", limit=query.limit * _CONTEXT_POOL
+                strategy="hybrid" if vector is not None else "full_text",
+                limit=query.limit * _CONTEXT_POOL,
+                without=self._overtaken(resident),
             ),
             search_terms(query.message),
             vector,

@@ -54,6 +54,8 @@ class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     predicate: Callable[[Memory | Message], bool] | None = None
     labels: Mapping[str, str] = {}
     """Labels a result must carry."""
+    without: frozenset[str] = frozenset()
+    """Ids of units that are no results."""
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -221,6 +223,9 @@ class HotSubject:
             latest_only=spec.latest_only,
             predicate=spec.predicate,
         )
+        for unit_id in spec.without:
+            if (ordinal := self._units.ordinal(unit_id)) is not None:
+                allowed[ordinal] = False
         wanted = spec.offset + spec.limit
         if spec.strategy == "vector" and query_vector is not None:
             candidates, cosines = self._vectors.search(query_vector, 2 * wanted + POOL, allowed)

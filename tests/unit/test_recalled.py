@@ -97,7 +97,7 @@ async def test_pain_01_recalled_memories_are_re_extracted_in_a_loop(
     async with running_owner(buffer_idle_seconds=3600) as ask:
         await ask.add(user, *first, wait=True)
         before = (await ask("list_memories", user, latest_only=False)).memories
-        for _ in range(20):
+        for _ in range(6):
             block = (await ask("context", user, message=question, limit=20, plain=plain)).context
             assert block.count("\n- ") >= 3
             await ask.add(user, f"{block}\n\n{question}", wait=True)
