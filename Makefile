@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check demo bench lock clean servers stop-servers
+.PHONY: help install run test check demo bench bench-extraction lock clean servers stop-servers
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -44,6 +44,10 @@ demo: $(STAMP) ## a conversation in, memories out, against a running memgrid
 bench: $(STAMP) ## speed against the limits, measured in the same run
 	$(BIN)/python -m benchmarks.http $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.activation
+
+bench-extraction: $(STAMP) ## what extraction makes of labelled dialogues; brings a small model of 290 MB
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements.lock
+	$(BIN)/python -m benchmarks.extraction $(BENCH_ARGS)
 
 lock: ## pin versions and hashes anew
 	$(BIN)/pip install --quiet uv

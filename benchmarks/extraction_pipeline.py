@@ -50,7 +50,8 @@ class Figures:
     """The table's row; each figure is defined in `benchmarks.extraction`."""
 
     dialogues: int
-    precision: float
+    precision: float | None
+    """None where there is nothing to be right or wrong."""
     recall: float
     f1: float
     duplicates: int
@@ -71,7 +72,6 @@ async def extract_and_merge(extractor: Extractor, dialogue: Dialogue) -> Outcome
     known = KnownIndex()
     numbers = itertools.count(1)
     trace = Trace()
-    model_tokens = 0
     errors: list[str] = []
     started = time.perf_counter()
     for session in dialogue.sessions:
@@ -97,11 +97,10 @@ async def extract_and_merge(extractor: Extractor, dialogue: Dialogue) -> Outcome
         )
         known.apply(decisions)
     seconds = time.perf_counter() - started
-    model_tokens = sum(call.input_tokens + call.output_tokens for call in trace.calls)
     memories = tuple(known.memories.values())
     cost = Cost(
         calls=len(trace.calls),
-        model_tokens=model_tokens,
+        model_tokens=sum(call.input_tokens + call.output_tokens for call in trace.calls),
         text_tokens=sum(message.tokens for message in dialogue.messages),
         dropped=len(trace.dropped),
         errors=tuple(errors),
@@ -118,7 +117,8 @@ def figures_of(outcomes: Sequence[Outcome]) -> Figures:
     junk = sum(one.junk for one in judged)
     expected = sum(outcome.judgement.expected for outcome in outcomes)
     missed = sum(len(outcome.judgement.missed) for outcome in outcomes)
-    precision = _share(right, right + again + junk, empty=1.0)
+    counted = right + again + junk
+    precision = right / counted if counted else None
     recall = _share(expected - missed, expected, empty=1.0)
     costs = [outcome.cost for outcome in outcomes]
     thousands = sum(cost.text_tokens for cost in costs) / 1000
@@ -126,7 +126,7 @@ def figures_of(outcomes: Sequence[Outcome]) -> Figures:
         dialogues=len(outcomes),
         precision=precision,
         recall=recall,
-        f1=_share(2 * precision * recall, precision + recall, empty=0.0),
+        f1=_share(2 * (precision or 0.0) * recall, (precision or 0.0) + recall, empty=0.0),
         duplicates=again,
         junk=_share(junk, len(judged), empty=0.0),
         traps=sum(one.trap is not None for one in judged),
