@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from memgrid.cli.output import console, note, print_table, say
 from tests.servers import cassandra, opensearch, opensearch_home
 from tests.servers.cassandra import CassandraCluster
 from tests.servers.opensearch import OpenSearchNode
 from tests.servers.places import ROOT_VARIABLE, ServersUnavailable, root
-from tests.servers.processes import ServerFailed
+from tests.servers.processes import ServerFailed, ServerProcess
 
 Server = CassandraCluster | OpenSearchNode
 
@@ -35,8 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_out = Console(markup=False, highlight=False, soft_wrap=True)
-_err = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
 class Which(StrEnum):
@@ -60,8 +57,9 @@ def start(
         Literal["periodic", "group", "batch"],
         typer.Option(help="When a write is on Cassandra's disk: with periodic, seconds after its answer."),
     ] = "group",
-    auth: Annotated[bool, typer.Option("--auth", help="With passwords.")] = False,
-    tls: Annotated[bool, typer.Option("--tls", help="With TLS, and a certificate for loopback.")] = False,
+    secured: Annotated[
+        bool, typer.Option("--secured", help="With passwords, and TLS by a certificate for loopback.")
+    ] = False,
     cassandra_port: Annotated[int, typer.Option(help="Where Cassandra answers.")] = cassandra.PORT,
     opensearch_port: Annotated[int, typer.Option(help="Where OpenSearch answers.")] = opensearch.PORT,
 ) -> None:
@@ -69,15 +67,15 @@ def start(
     settings: dict[str, str] = {}
     for server in _kept(which):
         if _alive(server):
-            _err.print(f"{server.folder.name} runs already; stop it to change how")
+            note(f"{server.folder.name} runs already; stop it to change how", "dim")
             settings |= server.environment()
     if which != Which.opensearch and not _is_up(Which.cassandra):
         cluster = CassandraCluster(
             _folder(Which.cassandra),
             nodes,
             commitlog,
-            auth=auth,
-            tls=tls,
+            auth=secured,
+            tls=secured,
             port=cassandra_port,
             # Their neighbours, as 7000 is 9042's: a cluster that is started again must have the same.
             storage_port=cassandra_port - cassandra.PORT + cassandra.STORAGE_PORT,
@@ -91,18 +89,19 @@ def start(
             port=opensearch_port,
             transport_port=opensearch_port - opensearch.PORT + opensearch.TRANSPORT_PORT,
             quick=False,
+            secured=secured,
             detached=True,
         )
         settings |= _started(node)
-    _err.print("memgrid uses them when it is started with")
-    _out.print(" ".join(f"{name}={value}" for name, value in settings.items()) + " make run")
+    note("memgrid uses them when it is started with", "dim")
+    say(" ".join(f"{name}={value}" for name, value in settings.items()) + " make run")
 
 
 @app.command()
 def stop(which: _Which = Which.all) -> None:
     """Stop gracefully; the data stay."""
     for server in _kept(which):
-        with _err.status(f"stopping {server.folder.name}"):
+        with console(stderr=True).status(f"stopping {server.folder.name}"):
             server.stop()
 
 
@@ -139,21 +138,19 @@ def wipe(which: _Which = Which.all) -> None:
 @app.command()
 def status(which: _Which = Which.all) -> None:
     """What runs; exit code 1 when nothing does."""
-    table = Table("server", "where", "process", "MiB", "log", box=None, pad_edge=False)
-    alive = False
-    for server in _kept(which):
-        for where, process in zip(server.addresses, server.processes, strict=True):
-            alive = alive or process.pid is not None
-            table.add_row(
-                server.folder.name,
-                where,
-                str(process.pid or "down"),
-                str(process.resident_bytes >> 20),
-                str(process.log),
-            )
-    _out.print(table)
-    if not alive:
+    servers = list(_kept(which))
+    rows = [
+        (server.folder.name, where, str(process.pid or "down"), _mib(process), str(process.log))
+        for server in servers
+        for where, process in zip(server.addresses, server.processes, strict=True)
+    ]
+    print_table(("server", "where", "process", "memory", "log"), rows, empty="nothing was started yet")
+    if not any(map(_alive, servers)):
         raise typer.Exit(1)
+
+
+def _mib(process: ServerProcess) -> str:
+    return f"{process.resident_bytes >> 20} MiB"
 
 
 def _folder(which: Which) -> Path:
@@ -176,7 +173,7 @@ def _is_up(which: Which) -> bool:
 
 
 def _started(server: Server) -> dict[str, str]:
-    with _err.status(f"starting {server.folder.name}; the first time it is fetched"):
+    with console(stderr=True).status(f"starting {server.folder.name}; the first time it is fetched"):
         server.start()
     return server.environment()
 
@@ -186,7 +183,7 @@ def main() -> None:
     try:
         app()
     except (ServersUnavailable, ServerFailed) as error:
-        _err.print(str(error))
+        note(str(error), "red")
         sys.exit(1)
 
 

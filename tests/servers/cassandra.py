@@ -16,6 +16,7 @@ from tests.servers.class_data import ClassData
 from tests.servers.maven import Artifact, fetch
 from tests.servers.places import built_once, root
 from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
+from tests.servers.tls import CERTIFICATE
 
 VERSION = "5.0.9"
 ARTIFACTS = {"cassandra": [Artifact("org.apache.cassandra", "cassandra-all", VERSION)]}
@@ -257,7 +258,7 @@ class CassandraCluster:
     @property
     def ca(self) -> Path | None:
         """What clients trust; None without `tls`."""
-        return self.folder / "ca.pem" if self.setup.tls else None
+        return self.folder / CERTIFICATE if self.setup.tls else None
 
     @property
     def addresses(self) -> list[str]:

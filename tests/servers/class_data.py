@@ -28,7 +28,10 @@ class ClassData:
         """What tells the server, which may write into `folder`, to use or to write them."""
         if self._kept.exists():
             return [f"-XX:SharedArchiveFile={self._kept}"]
-        return [f"-XX:ArchiveClassesAtExit={_written(folder)}"] if self._supported else []
+        if not self._supported:
+            return []
+        # Without the hundreds of lines on what cannot be kept, which would be the end of every log.
+        return [f"-XX:ArchiveClassesAtExit={_written(folder)}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
 
     def keep(self, folder: Path) -> None:
         """Keep what a server that has ended wrote into `folder`, if it did."""

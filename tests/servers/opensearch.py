@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.servers import java, opensearch_home
+from tests.servers import java, opensearch_home, tls
 from tests.servers.class_data import ClassData
 from tests.servers.places import check_reachable, unprivileged
 from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
@@ -21,6 +22,8 @@ from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_f
 JAVA = tuple(range(21, 40))
 PORT, TRANSPORT_PORT = 9200, 9300
 START_SECONDS = 180
+LOGIN = ("admin", "admin")
+"""The administrator in the security plugin's own example users."""
 SETUP_FILE = "setup.json"
 _LOG4J = """status = error
 appender.console.type = Console
@@ -42,6 +45,7 @@ class OpenSearch:
     transport_port: int = TRANSPORT_PORT
     heap: int = 512
     quick: bool = True
+    secured: bool = False
 
     def configuration(self, folder: Path) -> dict[str, Any]:
         """The opensearch.yml of a node with its files in `folder`."""
@@ -58,6 +62,22 @@ class OpenSearch:
             "action.auto_create_index": False,
             # A full disk of the developer is no reason to refuse writes.
             "cluster.routing.allocation.disk.threshold_enabled": False,
+            **(self._security() if self.secured else {}),
+        }
+
+    def _security(self) -> dict[str, Any]:
+        stores = {
+            f"plugins.security.ssl.{layer}.{store}_{name}": value
+            for layer in ("http", "transport")
+            for store in ("keystore", "truststore")
+            for name, value in (("type", "PKCS12"), ("filepath", tls.KEYSTORE), ("password", tls.PASSWORD))
+        }
+        return {
+            **stores,
+            "plugins.security.ssl.http.enabled": True,
+            "plugins.security.ssl.transport.enforce_hostname_verification": False,
+            # Users and roles are read from its files at the first start, not given by a tool afterwards.
+            "plugins.security.allow_default_init_securityindex": True,
         }
 
     def command(self, jdk: java.Jdk, home: Path, folder: Path, flags: Sequence[str] = ()) -> list[str]:
@@ -105,8 +125,9 @@ class OpenSearchNode:
     """One node with its files in `folder`. It blocks: in a coroutine use `asyncio.to_thread`.
 
     Ports are free ones unless they are given. When we are root, the server runs as nobody: `folder` must be
-    within its reach (the fixture `server_folder`). `heap`: MiB. `detached`: it goes on when this
-    process ends; otherwise it is killed then.
+    within its reach (the fixture `server_folder`). `secured`: with TLS and passwords (the security plugin);
+    clients log in as `login` and trust `ca`. `heap`: MiB. `detached`: it goes on when this process ends;
+    otherwise it is killed then.
     """
 
     def __init__(
@@ -117,11 +138,12 @@ class OpenSearchNode:
         transport_port: int | None = None,
         heap: int = 512,
         quick: bool = True,
+        secured: bool = False,
         detached: bool = False,
     ) -> None:
         port = port or free_port()
         self.folder = folder
-        self.setup = OpenSearch(port, transport_port or free_port(taken=[port]), heap, quick)
+        self.setup = OpenSearch(port, transport_port or free_port(taken=[port]), heap, quick, secured)
         self.process = ServerProcess(folder, detached=detached)
 
     @classmethod
@@ -133,7 +155,17 @@ class OpenSearchNode:
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.setup.port}"
+        return f"{'https' if self.setup.secured else 'http'}://127.0.0.1:{self.setup.port}"
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password of the administrator; None unless `secured`."""
+        return LOGIN if self.setup.secured else None
+
+    @property
+    def ca(self) -> Path | None:
+        """What clients trust; None unless `secured`."""
+        return self.folder / "config" / tls.CERTIFICATE if self.setup.secured else None
 
     @property
     def addresses(self) -> list[str]:
@@ -148,10 +180,12 @@ class OpenSearchNode:
     def start(self) -> None:
         """Start it, on what data it has, until its shards are there. Raises ServerFailed."""
         jdk, home = prepare()
+        if self.setup.secured:
+            home = opensearch_home.secured_home()
         for port in (self.setup.port, self.setup.transport_port):
             if not is_free(port):
                 raise ServerFailed(f"port {port} of 127.0.0.1 is taken: stop what has it, or name another")
-        folder = self._lay_out()
+        folder = self._lay_out(jdk, home)
         flags = self._class_data().flags(folder / "tmp")
         self.process.start(self.setup.command(jdk, home, folder, flags), cwd=folder, uid=unprivileged())
         self.process.wait_until(self._answers, START_SECONDS, "OpenSearch")
@@ -178,9 +212,14 @@ class OpenSearchNode:
 
     def environment(self) -> dict[str, str]:
         """The settings with which memgrid uses this node."""
-        return {"MEMGRID_SEARCH_INDEX": "opensearch", "MEMGRID_OPENSEARCH_URL": self.url}
+        lines = {"MEMGRID_SEARCH_INDEX": "opensearch", "MEMGRID_OPENSEARCH_URL": self.url}
+        if self.login:
+            lines["MEMGRID_OPENSEARCH_USERNAME"], lines["MEMGRID_OPENSEARCH_PASSWORD"] = self.login
+        if self.ca:
+            lines["MEMGRID_OPENSEARCH_CA"] = str(self.ca)
+        return lines
 
-    def _lay_out(self) -> Path:
+    def _lay_out(self, jdk: java.Jdk, home: Path) -> Path:
         """Write its configuration, and give the server what it writes to."""
         folder = self.folder.absolute()
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -192,13 +231,18 @@ class OpenSearchNode:
         )
         (folder / "config/log4j2.properties").write_text(_LOG4J, encoding="ascii")
         (folder / SETUP_FILE).write_text(json.dumps(asdict(self.setup)), encoding="ascii")
+        if self.setup.secured:
+            tls.make_keystore(jdk, folder / "config")
+            users = home / "plugins/opensearch-security/config"
+            shutil.copytree(users, folder / "config/opensearch-security", dirs_exist_ok=True)
         if (uid := unprivileged()) is not None:
             for name in ("config", "data", "logs", "tmp"):
                 os.chown(folder / name, uid, uid)
         return folder
 
     def _class_data(self) -> ClassData:
-        return ClassData(_jdk(), f"opensearch-{opensearch_home.VERSION}")
+        home = opensearch_home.secured_home() if self.setup.secured else opensearch_home.home()
+        return ClassData(_jdk(), home.name)
 
     def _answers(self) -> bool:
         try:
@@ -206,6 +250,8 @@ class OpenSearchNode:
                 f"{self.url}/_cluster/health",
                 params={"wait_for_status": "yellow", "timeout": "1s"},
                 timeout=5,
+                auth=self.login,
+                verify=ssl.create_default_context(cafile=self.ca) if self.ca else True,
                 trust_env=False,
             )
         except httpx.HTTPError:

@@ -5,8 +5,11 @@ The distribution itself is not published as a Maven artifact.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.servers.maven import Artifact, fetch
@@ -58,6 +61,12 @@ SMARTCN_PLUGIN = [
     Artifact(_PLUGIN, "analysis-smartcn", "3.8.0", alone=True),
     Artifact("org.apache.lucene", "lucene-analysis-smartcn", LUCENE, alone=True),
 ]
+SECURITY = "3.4.0.0"
+"""The last that is published; it runs in this server when it says so."""
+SECURITY_PLUGIN = [
+    Artifact(_PLUGIN, "opensearch-security", SECURITY, "zip", alone=True),
+    Artifact("org.apache.commons", "commons-collections4", "4.4", alone=True),
+]
 _DESCRIPTOR = f"""description={{name}}
 version={VERSION}
 name={{name}}
@@ -73,6 +82,22 @@ has.native.controller=false
 def home() -> Path:
     """The folder of the unpacked server, built when it is missing. Raises ServersUnavailable."""
     return built_once(root() / f"opensearch-{VERSION}", _build)
+
+
+def secured_home() -> Path:
+    """The same with the security plugin, which cannot be there and do nothing. Raises ServersUnavailable."""
+    return built_once(root() / f"opensearch-{VERSION}-secured", _build_secured)
+
+
+def _build_secured(folder: Path) -> None:
+    shutil.copytree(home(), folder, copy_function=os.link, dirs_exist_ok=True)
+    plugins = folder / "plugins"
+    fetch({"opensearch-security": SECURITY_PLUGIN}, plugins)
+    _unpack(
+        plugins / "opensearch-security",
+        f"opensearch-security-{SECURITY}.zip",
+        {"opensearch.version": VERSION, "extended.plugins": ""},
+    )
 
 
 def _build(folder: Path) -> None:
@@ -92,7 +117,11 @@ def _build(folder: Path) -> None:
             if (lib / jar.name).exists() or re.search(r"native-quic.*(osx|windows|aarch)", jar.name):
                 jar.unlink()
         _describe(module, name, classname, _EXTENDS.get(name, ""))
-    _add_knn((folder / "knn").rename(plugins / "opensearch-knn"))
+    _unpack(
+        (folder / "knn").rename(plugins / "opensearch-knn"),
+        f"opensearch-knn-{KNN}.zip",
+        {"extended.plugins": "lang-painless,transport-grpc;optional=true"},
+    )
     smartcn = (folder / "smartcn").rename(plugins / "analysis-smartcn")
     _describe(
         smartcn, "analysis-smartcn", "org.opensearch.plugin.analysis.smartcn.AnalysisSmartChinesePlugin", ""
@@ -112,13 +141,13 @@ def _describe(folder: Path, name: str, classname: str, extends: str) -> None:
     (folder / "plugin-descriptor.properties").write_text(text, encoding="ascii")
 
 
-def _add_knn(folder: Path) -> None:
-    """The plugin is published whole, but wants a module that is not."""
-    package = folder / f"opensearch-knn-{KNN}.zip"
-    with zipfile.ZipFile(package) as files:
+def _unpack(folder: Path, package: str, properties: Mapping[str, str]) -> None:
+    """A plugin published whole, and what its descriptor must say to be loaded here."""
+    with zipfile.ZipFile(folder / package) as files:
         files.extractall(folder)
-    package.unlink()
+    (folder / package).unlink()
     descriptor = folder / "plugin-descriptor.properties"
     text = descriptor.read_text(encoding="utf-8")
-    wanted = "extended.plugins=lang-painless,transport-grpc;optional=true"
-    descriptor.write_text(re.sub(r"^extended\.plugins=.*", wanted, text, flags=re.M), encoding="utf-8")
+    for name, value in properties.items():
+        text = re.sub(rf"^{re.escape(name)}=.*", f"{name}={value}", text, flags=re.M)
+    descriptor.write_text(text, encoding="utf-8")
