@@ -39,7 +39,9 @@ _PATTERNS: list[tuple[str, re.Pattern[str]]] = [
     ("birth_year", re.compile(r"我(?:出生[于在]|生[于在])(?P<v>(?:19|20)\d\d)年(?!\d)")),
 ]
 _TODAY = re.compile(
-    rf"{_CLAUSE}(?:today(?:'s| is) my birthday|it's my birthday(?: today)?)\b|今天(?:就)?是我的?生日", re.I
+    rf"{_CLAUSE}(?:today(?:'s| is) my birthday|it's my birthday(?: today)?)\b"
+    r"(?! (?:tomorrow|on|next|in|soon|this)\b)|今天(?:就)?是我的?生日",
+    re.I,
 )
 
 

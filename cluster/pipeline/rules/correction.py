@@ -36,13 +36,16 @@ _TAKES_BACK = re.compile(
     r"(?:^|(?<=[\s,;.!?\u2014-]))"
     rf"(?:{_HESITATION}(?P<surely>no,? wait|wait,? no|scratch that|strike that|i misspoke)\b[\s,:.!]*"
     rf"(?:{_HESITATION}(?:(?:it's|it is|that's|i meant?|i'm|make that)\s+)?(?:in |at )?{_NEW}(?=[,.!?;]|$))?"
+    r"|(?:but )?(?P<after_all>not any ?more|(?:well|actually|okay),? (?:not really|no\b(?! wait))|or rather)"
+    r"(?=[\s,.!?]|$)"
     rf"|{_HESITATION}(?:make that|i meant?),? {_NEW.replace('new', 'meant')}(?=[,.!?;]|$)"
     rf"|(?:sorry|oops|no|wait)[\s,!.]+{_NEW.replace('new', 'late')},? i meant?(?=[,.!?;]|$))",
     re.I,
 )
 _ZH_TAKES_BACK = re.compile(
     r"(?:^|(?<=[，,。！!；;…—\s]))"
-    r"(?P<surely>(?:啊|哦|噢|呃|哎呀?)?(?:不对不对|不对|不不+|哦不|啊不|(?:我)?(?:说|记|搞|打|写)错了|口误))"
+    r"(?P<surely>(?:啊|哦|噢|呃|哎呀?)?(?:不对不对|不对|不不+|哦不|啊不|(?:我)?(?:说|记|搞|打|写)错了|口误|"
+    r"其实也?(?:不是|没有|不喜欢|不)(?=[，,。！!；;\s]|$)|(?:不过|但|可)?现在不(?:爱|喜欢|吃|喝)了|也不算))"
     r"(?=[，,。！!；;：:…—\s]|应该|是|我|$)[，,。！!；;：:…—\s]*(?![，,]?[你您])"
     r"(?:(?:应该|其实)?(?P<is>是|叫)?(?P<new>[^，,。！!？?；;：:\s我你他她它]{1,10}?)(?:才对|才是|了|啦)?"
     r"(?=[，,。！!；;\s]|$))?"
@@ -76,9 +79,10 @@ def parts_of(sentence: Sentence) -> Iterator[tuple[Correction | None, Sentence]]
             yield correction, sentence._replace(text=before)
         groups = match.groupdict()
         new = groups["new"] or groups.get("meant") or groups.get("late")
-        surely = groups["surely"] is not None
+        marker = next((name for name in ("surely", "after_all") if groups.get(name)), None)
+        surely = marker is not None
         # What follows the marker is read too: "no wait, I live in Rome" says it in full.
-        correction, start = Correction(new, surely), match.end("surely") if surely else match.start()
+        correction, start = Correction(new, surely), match.end(marker) if marker else match.start()
     yield correction, sentence._replace(text=sentence.text[start:].strip(" ,，"))
 
 

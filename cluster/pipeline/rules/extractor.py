@@ -139,7 +139,10 @@ def _correct(read: list[list[Said]], correction: Correction) -> None:
             last[at] = last[at]._replace(claim=claim._replace(value=new))
             return
     if correction.surely:
-        last.pop()
+        # "I have a dog and a cat, or rather my parents do": what was claimed in one breath goes together.
+        slot = last[-1].claim.slot
+        while last and last[-1].claim.slot == slot:
+            last.pop()
 
 
 def _corrected(before: Sequence[Candidate], correction: Correction, message: Message) -> Iterator[Candidate]:

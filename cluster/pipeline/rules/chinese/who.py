@@ -106,7 +106,7 @@ def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}(?:家)?(?:(?:长期|常年|常)?住在|居住在|定居在|定居于|生活在|常住|现居|旅居|住){PLACE}$",
-    rf"{SPEAKER}(?:和|跟|与)[\u4e00-\u9fff]{{1,8}}?(?:一起|都)?(?:住在|生活在|居住在){PLACE}$",
+    rf"{SPEAKER}(?:和|跟|与)(?:(?![我说讲])[\u4e00-\u9fff]){{1,8}}?(?:一起|都)?(?:住在|生活在|居住在){PLACE}$",
     (
         rf"{SPEAKER}(?:[和跟与][\u4e00-\u9fff]{{1,4}}|们?一家人?|们?全家|终于|"
         rf"后来)?(?:从[\u4e00-\u9fffA-Za-z]{{2,10}})?(?:搬家|搬|移居|移民|"
@@ -139,7 +139,7 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}(?:的)?$",
     r"(?:老家|家乡)(?:都)?(?:是|在)(?P<v>[\u4e00-\u9fff]{2,12})$",
     rf"{SPEAKER}是(?:一?[个名位])?(?P<v>[\u4e00-\u9fff]{{2,8}}?)人$",
-    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:长大|出生)(?:的|长大的)?$",
+    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:出生)?(?:并|和)?(?:长大|出生)(?:的|长大的)?$",
 )
 def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
     text = END_PARTICLES.sub("", match["v"]).removesuffix("的")

@@ -112,6 +112,8 @@ def _relatives_home(match: re.Match[str], _: Context) -> Iterator[Claim]:
     ),
 )
 def _family(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if match["rest"].startswith("'"):
+        return  # "a daughter's recital"
     relation = EN_RELATIONS.get((match["x"] or "child").lower(), "child")
     number = match["n"].lower()
     single = number in {"a", "an", "one", "1"}

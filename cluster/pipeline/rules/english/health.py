@@ -110,7 +110,9 @@ def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     verb = match["verb"].lower()
     rest = re.sub(r"\s+(?:any ?more|at all|anymore)\b.*$", "", match["rest"], flags=re.I)
-    if re.match(r"(?:for|once|when|during|until|while)\b", rest, re.I):
+    if re.search(
+        r"(?:^|\s)(?:for|once|when|during|until|while|after|before|on \w+days?|on weekends)\b", rest, re.I
+    ):
         return
     if verb in {"smoking", "smoke"}:
         yield Claim("quit", "smokes")

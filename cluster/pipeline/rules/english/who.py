@@ -26,6 +26,8 @@ from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
 
+# "I'm Batman": who says so is somebody else.
+_NOBODY = word_list("batman superman spiderman spider-man groot barbie hulk thor santa god jesus team legend")
 _NO_NAME = word_list("not a the on in so very what also pretty hard")
 
 
@@ -54,15 +56,20 @@ def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"(?:I'm|I am|Im|This is|this is|i'm|i am) {NAME}(?P<rest>, an? .{{4,120}}|[,.! ]*(?:by the "
+        rf"(?:I'm|I am|Im|i'm|i am) {NAME}(?P<rest>, an? .{{4,120}}|[,.! ]*(?:by the "
         rf"way|here|"
         rf"nice to meet you|and (?:I|i)\b.*)?)$"
     ),
+    rf"(?:This is|this is) {NAME}(?P<rest> (?:here|speaking)\b.*)$",
     case=True,
 )
 def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     value = person_of(match["v"])
-    if value and proper(value) and not any(word.lower() in EN_NOT_NAMES for word in value.split()):
+    if (
+        value
+        and proper(value)
+        and not any(word.lower() in EN_NOT_NAMES or word.lower() in _NOBODY for word in value.split())
+    ):
         yield Claim("name", value, confidence=0.85)
         if match["rest"].startswith(", a"):
             yield from occupation_of(match["rest"].split(" ", 2)[2])
@@ -163,6 +170,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = place_of(match["v"])
     moved = "moved" in match[0].lower() or "relocated" in match[0].lower()
+    if re.match(r"i(?:'ve| have)? lived", match[0], re.I) and not context.dated:
+        return  # "I've lived in Japan and Korea": perhaps not now
     typed_small = match[0][0] == "i" and value is not None and value.islower()
     if value and (proper(value) or typed_small) and not (context.future and moved):
         yield Claim("residence", value, confidence=0.95, dated=moved)

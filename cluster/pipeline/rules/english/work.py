@@ -141,6 +141,9 @@ def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield from occupation_of(match["job"], trusted=True)
 
 
+_NOT_TAUGHT = word_list(
+    "kids children people classes students now here there online well too part-time full-time again"
+)
 _NOT_EMPLOYERS = word_list(
     "home night nights least myself free church yoga fun hours now years months days peace money weekends"
 )
@@ -172,7 +175,7 @@ def _retired(_: re.Match[str], __: Context) -> Iterator[Claim]:
 )
 def _teacher(match: re.Match[str], _: Context) -> Iterator[Claim]:
     subject = match["v"].lower()
-    if value_of(subject, words=2) and subject not in {"kids", "children", "people", "classes", "students"}:
+    if value_of(subject, words=2) and subject not in _NOT_TAUGHT:
         yield Claim("title", f"{match['v']} teacher")
 
 
@@ -208,7 +211,7 @@ _DISCIPLINE = (
     r"(?:computer|medicine|law|physics|chemistry|biology|economics|psychology|mathematics|maths?|history|"
     r"philosophy|engineering|architecture|design|art|music|nursing|finance|accounting|marketing|mechanical|"
     r"electrical|civil|political|environmental|software|data|business|literature|linguistics|journalism|"
-    r"sociology|statistics|education)(?: [a-z]+){0,2}?"
+    r"sociology|statistics|education)(?: (?!(?:at|in|on|with|for|by|from|every|all)\b)[a-z]+){0,2}?"
 )
 
 
@@ -220,7 +223,7 @@ _DISCIPLINE = (
     ),
     (
         rf"(?:i (?:(?:now|currently) )*study|{I_AM} (?:(?:now|currently) )*studying) (?P<v>{_DISCIPLINE})"
-        r"(?P<s>)\W*(?:$|\band\b|,|right now|in college)"
+        r"(?P<s>)\W*(?:$|\band\b|,|right now|in college|(?:at|on|in) (?:night|weekends|the evenings?))"
     ),
 )
 def _major(match: re.Match[str], _: Context) -> Iterator[Claim]:
