@@ -22,12 +22,17 @@ async def texts(ask: Asking, *, latest_only: bool = True) -> list[str]:
 @pytest.mark.parametrize(
     ("said", "question", "now", "before"),
     [
-        (["I live in Beijing.", "I moved from Beijing to Hangzhou."], "where does the user live", "Hangzhou", "Beijing"),
+        (
+            ["I live in Beijing.", "I moved from Beijing to Hangzhou."],
+            "where does the user live",
+            "Hangzhou",
+            "Beijing",
+        ),
         (["我住在北京。", "我从北京搬到了杭州。"], "用户住在哪里", "杭州", "北京"),
         (["I work at Acme.", "I now work at Globex."], "where does the user work", "Globex", "Acme"),
         (["我在百度工作", "我现在在字节跳动工作"], "用户在哪里工作", "字节跳动", "百度"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("strategy", ["hybrid", "full_text", "vector"])
 async def test_pain_03_contradictions_sit_side_by_side(
     said: Sequence[str], question: str, now: str, before: str, strategy: str
