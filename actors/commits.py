@@ -10,6 +10,7 @@ import msgspec
 
 from actors.resident import Resident, Residents
 from cluster.model import Changes, Head, Memory
+from cluster.summaries import without_summaries
 from cluster.wide_store.port import StaleRevision, WideStore
 from memgrid.errors import Overloaded
 
@@ -88,6 +89,8 @@ class Commits:
         stamped = msgspec.structs.replace(
             changes, put=tuple(_stamp(memory, before.revision + 1) for memory in changes.put)
         )
+        if (changes.delete or changes.delete_messages) and changes.settings is None:
+            stamped = msgspec.structs.replace(stamped, settings=without_summaries(before.settings))
         try:
             head = await self._store.commit(resident.subject, before, stamped)
         except StaleRevision:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
 import msgspec
 
-from actors.commits import Commits, in_chunks
+from actors.briefing import Briefing
+from actors.commits import CHUNK, Commits, in_chunks
 from actors.resident import Resident, Residents
 from actors.waiters import Waiters
 from cluster import buffer_events as events
 from cluster.buffer import ShardBuffers
 from cluster.ids import Clock, minted_at, new_id
+from cluster.llm.errors import NotTried
 from cluster.logs import get_log
 from cluster.model import DAY_MS, ChangeEntry, Changes, Memory, Message, Run
 from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
-from cluster.pipeline.port import Extraction, Extractor
+from cluster.pipeline.port import Extraction
 from cluster.pipeline.recalled import without_recalled
 from cluster.pipeline.repeated import Repeats, find_repeats
+from cluster.summaries import with_summaries
 from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
 from memgrid.errors import InvalidInput, MemgridError, Overloaded
 from memgrid.models import MemoryChange, SourceType
@@ -43,7 +46,7 @@ class ExtractionLoop:
         store: WideStore,
         residents: Residents,
         commits: Commits,
-        extractor: Extractor,
+        briefing: Briefing,
         buffers: ShardBuffers[Subject],
         waiters: Waiters,
         clock: Clock,
@@ -51,7 +54,7 @@ class ExtractionLoop:
         max_memories: int,
     ) -> None:
         self._store = store
-        self._extractor = extractor
+        self._briefing = briefing
         self.buffers = buffers
         self._waiters = waiters
         self._clock = clock
@@ -104,6 +107,7 @@ class ExtractionLoop:
             await self._commits.commit(resident, lambda: self._emptied(resident, run))
             return
         await self._extract_and_commit(resident, run.id, messages, attempt=run.attempts + 1, parked=True)
+        self._vanish_soon(resident.subject, messages)
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -139,8 +143,15 @@ class ExtractionLoop:
             _log.warning(
                 "extraction failed", run_id=action.run_id, attempt=action.attempt, error=error.message
             )
-            retryable = not isinstance(error, InvalidInput)
-            self.dispatch(events.RunFailed(subject, action.run_id, error.message, retryable))
+            failure = events.RunFailed(
+                subject,
+                action.run_id,
+                error.message,
+                retryable=not isinstance(error, InvalidInput),
+                wait_ms=int((error.retry_after or 0) * 1000),
+                tried=not isinstance(error, NotTried),
+            )
+            self.dispatch(failure)
         except Exception as error:  # noqa: BLE001 - the run's outermost level: a defect must park, not vanish
             self.failed += 1
             _log.exception("extraction failed", run_id=action.run_id, attempt=action.attempt)
@@ -151,6 +162,7 @@ class ExtractionLoop:
                 self.dispatch(events.RunRefused(subject, action.run_id, left))
             else:
                 self.done += 1
+                self._vanish_soon(subject, messages)
                 self.dispatch(events.RunDone(subject, action.run_id, tuple(settled)))
 
     async def _messages(self, resident: Resident, ids: Sequence[str]) -> list[Message]:
@@ -172,11 +184,17 @@ class ExtractionLoop:
             repeats = find_repeats(heard, resident.hot.memories(), resident.hot.message, self._clock())
             if parked:
                 repeats = Repeats(heard, (), (), frozenset())
-            extraction = Extraction(candidates=(), extractor=self._extractor.name)
+            extraction = Extraction(candidates=(), extractor=self._briefing.name)
+
+            async def earlier(first: Message) -> Sequence[Message]:
+                return _context(await self._earlier(resident, first), repeats)
+
             if repeats.fresh:
-                extraction = await self._extractor.extract(
+                extraction = await self._briefing.extract(
+                    resident,
+                    run_id,
                     repeats.fresh,
-                    earlier=_context(await self._earlier(resident, repeats.fresh[0]), repeats),
+                    earlier=earlier,
                     known=[m for m in resident.hot.memories() if m.is_current(self._clock())],
                 )
             repeated = repeats.memory_ids
@@ -198,7 +216,14 @@ class ExtractionLoop:
                     status="done",
                     input_ids=tuple(message.id for message in messages),
                     buckets=tuple(sorted({message.bucket for message in messages})),
-                    memory_ids=tuple(dict.fromkeys(entry.memory_id for entry in decisions.entries)),
+                    # Those that a cap has deleted are nothing that the run's record could rest on.
+                    memory_ids=tuple(
+                        dict.fromkeys(
+                            entry.memory_id
+                            for entry in decisions.entries
+                            if entry.memory_id not in decisions.delete
+                        )
+                    ),
                     extractor=extraction.extractor,
                     prompt_version=extraction.prompt_version,
                     model=extraction.model,
@@ -208,11 +233,14 @@ class ExtractionLoop:
                     duration_ms=int((time.monotonic() - started) * 1000),
                     created_at=self._clock(),
                 )
+                run = self._briefing.accounted(run)
+                await self._briefing.record(resident, run, decisions.decisions, extraction)
                 try:
-                    await self._commit_held(resident, run, decisions)
+                    await self._commit_held(resident, run, decisions, extraction.summaries)
                 except StaleRevision:
                     await self._residents.reload(resident)
                     continue
+                self._briefing.settled(run_id)
                 self._remember(run, decisions.entries)
                 if decisions.delete:
                     _log.warning("caps dropped memories", run_id=run_id, dropped=len(decisions.delete))
@@ -236,7 +264,7 @@ class ExtractionLoop:
             max_memories=self._max_memories,
         )
         if not extraction.candidates:
-            return Decisions(put=_placed(kept.put, messages), delete=kept.delete, entries=kept.entries)
+            return msgspec.structs.replace(kept, put=_placed(kept.put, messages))
         if kept.put or kept.delete:
             known = KnownIndex(resident.hot.memories())
             known.apply(kept)
@@ -257,9 +285,12 @@ class ExtractionLoop:
             put=_placed(put.values(), messages),
             delete=tuple(delete),
             entries=kept.entries + found.entries,
+            decisions=kept.decisions + found.decisions,
         )
 
-    async def _commit_held(self, resident: Resident, run: Run, decisions: Decisions) -> None:
+    async def _commit_held(
+        self, resident: Resident, run: Run, decisions: Decisions, summaries: Mapping[str, str]
+    ) -> None:
         """All of it in one commit; a large one in several, the last of which settles the messages, so that
         a crash in between runs the extraction again and merges into what has landed."""
         chunks = in_chunks([*decisions.put, *decisions.delete]) or [[]]
@@ -277,6 +308,9 @@ class ExtractionLoop:
                     entries=tuple(entry for entry in decisions.entries if entry.memory_id in ids),
                     runs=(run,) if last else (),
                     run_id=run.id,
+                    settings=with_summaries(resident.head.settings, summaries)
+                    if last and summaries
+                    else None,
                 ),
             )
 
@@ -284,7 +318,10 @@ class ExtractionLoop:
         subject = action.key
         try:
             async with self._residents.use(subject, fresh=False) as resident:
-                await self._commits.commit(resident, lambda: self._parked(resident, action))
+                run = self._parked_run(action)
+                await self._briefing.record(resident, run, ())
+                await self._commits.commit(resident, lambda: self._parked(resident, run))
+                self._briefing.settled(action.run_id)
         except MemgridError as error:
             self.dispatch(events.RunFailed(subject, action.run_id, error.message))
             return
@@ -292,21 +329,58 @@ class ExtractionLoop:
         _log.error("extraction parked", run_id=action.run_id, attempts=action.attempts, error=action.error)
         self.dispatch(events.RunParked(subject, action.run_id))
 
-    def _parked(self, resident: Resident, action: events.ParkRun[Subject]) -> Changes | None:
-        ids = tuple(i for i in action.ids if i in resident.pending)
-        if not ids:
-            return None
+    def _parked_run(self, action: events.ParkRun[Subject]) -> Run:
         run = Run(
             id=action.run_id,
             status="parked",
-            input_ids=ids,
-            buckets=tuple(sorted({minted_at(i) // DAY_MS for i in ids})),
-            extractor=self._extractor.name,
+            input_ids=action.ids,
+            buckets=(),
+            extractor=self._briefing.name,
             attempts=action.attempts,
             error=action.error,
             created_at=self._clock(),
         )
+        return self._briefing.accounted(run)
+
+    def _parked(self, resident: Resident, run: Run) -> Changes | None:
+        ids = tuple(i for i in run.input_ids if i in resident.pending)
+        if not ids:
+            return None
+        buckets = tuple(sorted({minted_at(i) // DAY_MS for i in ids}))
+        run = msgspec.structs.replace(run, input_ids=ids, buckets=buckets)
         return Changes(commit_id=new_id(), at=self._clock(), actor="extraction", runs=(run,), run_id=run.id)
+
+    def activated(self, resident: Resident) -> None:
+        """Messages that should have vanished with their extraction, had their owner not been lost, do now."""
+        self._vanish_soon(resident.subject, resident.hot.messages())
+
+    def _vanish_soon(self, subject: Subject, messages: Iterable[Message]) -> None:
+        ids = tuple(message.id for message in messages if message.transient)
+        if ids:
+            self._spawn(f"vanish {ids[0]}", self._vanish(subject, ids))
+
+    async def _vanish(self, subject: Subject, ids: Sequence[str]) -> None:
+        """Forget these messages, those that wait or are parked aside."""
+        async with self._residents.use(subject, fresh=False) as resident:
+
+            def build() -> Changes | None:
+                parked = {i for run in resident.parked.values() for i in run.input_ids}
+                gone = [
+                    i
+                    for i in ids
+                    if i not in resident.pending and i not in parked and resident.hot.message(i) is not None
+                ]
+                if not gone:
+                    return None
+                return Changes(
+                    commit_id=new_id(),
+                    at=self._clock(),
+                    actor="extraction",
+                    delete_messages=tuple(gone[:CHUNK]),
+                )
+
+            for _ in range(0, len(ids), CHUNK):
+                await self._commits.commit(resident, build)
 
     def _emptied(self, resident: Resident, run: Run) -> Changes | None:
         """A parked run whose messages were all deleted has nothing left to do."""

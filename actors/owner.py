@@ -12,6 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, ValidationError
 
+from actors.briefing import Briefing
 from actors.commits import Commits
 from actors.daily_stats import DailyStats
 from actors.extraction import ExtractionLoop
@@ -24,7 +25,13 @@ from actors.waiters import Waiters
 from actors.writes import Writes, policy_of
 from cluster import buffer_events as events
 from cluster.buffer import ShardBuffers
-from cluster.composition import build_embedder, build_extractor, open_index, open_store
+from cluster.composition import (
+    build_embedder,
+    build_extraction_configs,
+    build_extractor,
+    open_index,
+    open_store,
+)
 from cluster.embedding.port import Embedder
 from cluster.ids import Clock, system_clock
 from cluster.jobs import decode_job
@@ -76,6 +83,7 @@ class ShardOwner:
         self._idle.set()
         self._draining = False
         self.waiters = Waiters()
+        self.configs = build_extraction_configs(settings, store)
         self.stats = DailyStats(store, clock)
         buffers: ShardBuffers[Subject] = ShardBuffers(
             events.BufferLimits(
@@ -108,7 +116,7 @@ class ShardOwner:
             store=store,
             residents=self.residents,
             commits=self.commits,
-            extractor=extractor,
+            briefing=Briefing(store, extractor, self.configs),
             buffers=buffers,
             waiters=self.waiters,
             clock=clock,
@@ -308,6 +316,7 @@ class ShardOwner:
         self.loop.dispatch(events.Appended(resident.subject, items))
 
     async def _on_activated(self, resident: Resident) -> None:
+        self.loop.activated(resident)
         self.vectors.add(resident, [unit for unit, _ in resident.hot.missing_vectors()])
 
     def _may_drop(self, resident: Resident, with_backlog: bool) -> bool:

@@ -58,6 +58,8 @@ from cluster.subject_buffer import Run, SubjectBuffer
 REMEMBERED = 65_536
 """Settled and forgotten ids of the shard that are still recognised when a stale read brings them again."""
 LOG_SIZE = 1_000
+MAX_WAIT_MS = 3_600_000
+"""Longest wait that a failure may ask for."""
 REFUSED_MS = 25
 """First pause after a refused commit: about two conditional writes, for the other owner to finish."""
 
@@ -170,9 +172,9 @@ class ShardBuffers(Generic[K]):
                 self._done(key, run_id, settled, actions)
             case RunRefused(key, run_id, still_pending):
                 self._refused(key, run_id, still_pending, actions)
-            case RunFailed(key, run_id, error, retryable):
+            case RunFailed(key, run_id):
                 if (found := self._executing(key, run_id)) is not None:
-                    self._failed(*found, error, retryable, actions)
+                    self._failed(*found, event, actions)
             case RunParked(key, run_id):
                 if (found := self._executing(key, run_id)) is not None:
                     buffer, run = found
@@ -268,7 +270,8 @@ class ShardBuffers(Generic[K]):
         left = run.without(done)
         if len(left) == len(run.items):
             # Going on would repeat it for ever; as a failure it is bounded, and visible when parked.
-            self._failed(buffer, run, "the run settled none of its messages", True, actions)
+            nothing = RunFailed(key, run_id, "the run settled none of its messages")
+            self._failed(buffer, run, nothing, actions)
             return
         self._end(buffer, run)
         self._settle(buffer, tuple(each for each in run.items if each in done), actions)
@@ -295,18 +298,19 @@ class ShardBuffers(Generic[K]):
         self._consider(buffer)
 
     def _failed(
-        self, buffer: SubjectBuffer[K], run: Run, error: str, retryable: bool, actions: list[Action[K]]
+        self, buffer: SubjectBuffer[K], run: Run, failure: RunFailed[K], actions: list[Action[K]]
     ) -> None:
         pause = self._pause(self._limits.backoff_ms, run.failures) * self._rng.uniform(0.5, 1.0)
-        run.failures += 1
+        pause = max(pause, min(failure.wait_ms, MAX_WAIT_MS))
+        run.failures += failure.tried
         if run.parking:
             # Only the store can fail here; there is nothing left to give up to, so it goes on.
             self._rest(run, pause)
-        elif retryable and run.failures < self._limits.attempts:
-            run.error = error
+        elif not failure.tried or (failure.retryable and run.failures < self._limits.attempts):
+            run.error = failure.error
             self._rest(run, pause)
         else:
-            run.error = error
+            run.error = failure.error
             run.parking = True
             actions.append(ParkRun(buffer.key, run.id, tuple(run.items), run.error, run.failures))
         self._consider(buffer)

@@ -128,6 +128,10 @@ class RunFailed(msgspec.Struct, Generic[K], frozen=True):
     run_id: str
     error: str
     retryable: bool = True
+    wait_ms: Millis = 0
+    """Not tried again before this time has passed."""
+    tried: bool = True
+    """False: it did not come to an attempt (a limit, an endpoint that rests), so none is counted."""
 
 
 class RunParked(msgspec.Struct, Generic[K], frozen=True):

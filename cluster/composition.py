@@ -8,10 +8,16 @@ from __future__ import annotations
 from cluster.embedding.batching import BatchingEmbedder
 from cluster.embedding.bundled import BUNDLED_MODELS, BundledEmbedder
 from cluster.embedding.port import Embedder
-from cluster.pipeline.port import Extractor
+from cluster.extraction_config import ExtractionConfigs
+from cluster.llm.budget import Budget, Limits
+from cluster.llm.prices import parse_prices
+from cluster.pipeline.chosen import ChosenExtractor
+from cluster.pipeline.port import EndpointChoice, Extractor
 from cluster.pipeline.rules.extractor import RuleExtractor
+from cluster.prompts import Prompts
 from cluster.search_index.fts5 import Fts5Index
 from cluster.search_index.port import SearchIndex
+from cluster.secret_box import SecretBox
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
@@ -69,24 +75,70 @@ def build_embedder(settings: Settings) -> Embedder:
     )
 
 
-def build_extractor(settings: Settings) -> Extractor:
-    """The LLM when an endpoint or a key is configured, else the rules."""
-    if not settings.uses_llm:
-        return RuleExtractor()
-    from cluster.llm.openai import OpenAILlm
-    from cluster.pipeline.llm import LlmExtractor
-
-    key = settings.llm_api_key
-    return LlmExtractor(
-        OpenAILlm(
-            base_url=settings.llm_base_url,
-            api_key=key.get_secret_value() if key else None,
-            model=settings.llm_model,
-            temperature=settings.llm_temperature,
-            max_tokens=settings.llm_max_tokens,
-            timeout=settings.llm_timeout_seconds,
-            max_retries=settings.llm_max_retries,
-            tls_verify=settings.llm_tls_verify,
-            tls_certificate=settings.llm_tls_certificate,
-        )
+def build_extraction_configs(settings: Settings, store: WideStore) -> ExtractionConfigs:
+    """What tenants and groups have said about extraction."""
+    secret = settings.secrets_key
+    return ExtractionConfigs(
+        store,
+        SecretBox(None if secret is None else secret.get_secret_value()),
+        private_endpoints=settings.llm_allow_private_endpoints,
     )
+
+
+def build_extractor(settings: Settings) -> Extractor:
+    """The LLM when an endpoint or a key is configured, else the rules; and the LLMs of tenants who have
+    chosen their own. Raises InvalidInput for limits or prompts that cannot be."""
+    if settings.llm_max_in_flight is not None and settings.llm_max_in_flight < settings.shard_actors:
+        raise InvalidInput(
+            f"llm_max_in_flight ({settings.llm_max_in_flight}) is below shard_actors "
+            f"({settings.shard_actors}), and each of these makes one call at a time",
+            field="llm_max_in_flight",
+            remedy="raise it, or have fewer shard actors",
+        )
+    limits = Limits(
+        requests_per_minute=settings.llm_requests_per_minute,
+        tokens_per_minute=settings.llm_tokens_per_minute,
+        in_flight=settings.llm_max_in_flight,
+    )
+    budget = Budget(limits.share(settings.shard_actors))
+    prompts = Prompts(settings.prompts_dir)
+
+    def asking(choice: EndpointChoice | None) -> Extractor:
+        from cluster.llm.openai import OpenAILlm
+        from cluster.pipeline.llm import LlmExtractor
+
+        if choice is None:
+            key = settings.llm_api_key
+            llm = OpenAILlm(
+                base_url=settings.llm_base_url,
+                api_key=key.get_secret_value() if key else None,
+                model=settings.llm_model,
+                temperature=settings.llm_temperature,
+                max_tokens=settings.llm_max_tokens,
+                timeout=settings.llm_timeout_seconds,
+                max_retries=settings.llm_max_retries,
+                tls_verify=settings.llm_tls_verify,
+                tls_certificate=settings.llm_tls_certificate,
+                budget=budget,
+            )
+        else:  # which authorities the operator trusts, or not to check, is about the operator's own endpoint
+            temperature, max_tokens = choice.temperature, choice.max_tokens
+            llm = OpenAILlm(
+                base_url=choice.base_url,
+                api_key=choice.api_key,
+                model=choice.model,
+                temperature=settings.llm_temperature if temperature is None else temperature,
+                max_tokens=settings.llm_max_tokens if max_tokens is None else max_tokens,
+                timeout=settings.llm_timeout_seconds,
+                max_retries=settings.llm_max_retries,
+                budget=budget,
+                public_only=not settings.llm_allow_private_endpoints,
+            )
+        return LlmExtractor(
+            llm,
+            prompts=prompts,
+            other_characters=settings.extraction_assistant_characters,
+            prices=parse_prices(settings.llm_prices),
+        )
+
+    return ChosenExtractor(asking(None) if settings.uses_llm else RuleExtractor(), asking)

@@ -40,18 +40,20 @@ OLDER_NAMES: dict[str, str] = {
     "EMBED_SSL_VERIFY": "embedding_tls_verify",
     "EMBED_SSL_CERT": "embedding_tls_certificate",
     "LLM_SSL_VERIFY": "llm_tls_verify",
+    "AI_MSG_GEN_MAX_LEN": "extraction_assistant_characters",
+    "HISTORY_WINDOW_SIZE_TO_GEN_MEM": "extraction_context_messages",
 }
 
 _SERVICE_DEBUG = "MEMORY_SERVICE_DEBUG"
+_SSRF_PROTECT = "SSRF_PROTECT_ENABLED"
 _SERVICE_KEY = "MEMORY_SERVICE_OPENAI_API_KEY"
 _OPENAI_KEY = "OPENAI_API_KEY"
-_HANDLED = frozenset({*OLDER_NAMES, _SERVICE_DEBUG, _SERVICE_KEY, _OPENAI_KEY})
+_HANDLED = frozenset({*OLDER_NAMES, _SERVICE_DEBUG, _SSRF_PROTECT, _SERVICE_KEY, _OPENAI_KEY})
 
 _OPENSEARCH = "OpenSearch is not supported yet"
 _MEANINGLESS: dict[str, str] = {
     "DATABASE_URL": "there is no relational database",
     "RESTFUL_SSL_VERIFY": "memgrid calls no REST tools; see MEMGRID_LLM_TLS_VERIFY",
-    "SSRF_PROTECT_ENABLED": "memgrid fetches no address that a request names",
     "MEMORY_SERVICE_CACHE_TTL": "cached answers are never stale, and bounded by MEMGRID_RESULT_CACHE_BYTES",
     "MEMORY_SERVICE_BATCH_SIZE": "a batch is as large as the request says",
 }
@@ -84,6 +86,10 @@ def meanings(variables: Mapping[str, str], chosen: Mapping[str, object]) -> list
     ]
     if variables.get(_SERVICE_DEBUG, "").lower() in {"1", "true", "yes", "on"}:
         found.append(Meaning(_SERVICE_DEBUG, "log_level", "debug"))
+    if (protect := variables.get(_SSRF_PROTECT, "").lower()) in {"0", "false", "no", "off"}:
+        found.append(Meaning(_SSRF_PROTECT, "llm_allow_private_endpoints", "true"))
+    elif protect:
+        found.append(Meaning(_SSRF_PROTECT, "llm_allow_private_endpoints", "false"))
     effective: dict[str, object] = {each.field: each.value for each in reversed(found)} | dict(chosen)
     for each in found:
         # These services had no other endpoint in mind than OpenAI's when they named an OpenAI model.

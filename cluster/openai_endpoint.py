@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeVar
 
-import httpx2
 import msgspec
 import openai
 import stamina
@@ -18,7 +17,8 @@ import stamina
 from cluster.circuit import Circuit
 from cluster.ids import Clock, system_clock
 from cluster.llm.errors import NotTried
-from cluster.outbound import ForbiddenAddress, PublicOnly
+from cluster.outbound import ForbiddenAddress
+from cluster.public_only import public_client
 from memgrid.errors import InvalidInput, MemgridError, Unavailable
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
@@ -100,9 +100,7 @@ class OpenAIEndpoint:
             api_key=api_key or "none",
             timeout=timeout,
             max_retries=0,
-            http_client=_public_client(trust)
-            if public_only
-            else openai.DefaultAsyncHttpxClient(verify=trust),
+            http_client=public_client(trust) if public_only else openai.DefaultAsyncHttpxClient(verify=trust),
         )
 
     def _trust(self, verify: bool, certificate: Path | None) -> ssl.SSLContext | bool:
@@ -194,11 +192,6 @@ class OpenAIEndpoint:
             reason = f"{error.code or ''} {error.message}".lower()
             return RefusedRequest(message, reason=reason, parameter=error.param)
         return Unavailable(message, remedy=f"check {self._kind}_base_url and {self._kind}_model")
-
-
-def _public_client(trust: ssl.SSLContext | bool) -> httpx2.AsyncClient:
-    transport = PublicOnly(httpx2.AsyncHTTPTransport(verify=trust, trust_env=False))
-    return openai.DefaultAsyncHttpxClient(transport=transport, follow_redirects=False, trust_env=False)
 
 
 def _backoff(error: Exception) -> bool | float:

@@ -2,8 +2,8 @@
 
 The name is resolved here, every address it has is checked, and the connection goes to one that was checked: a
 name that answers differently the second time (DNS rebinding) gains nothing. Whatever spelling of an address
-the system's resolver understands (decimal, octal, short forms) is judged by what it resolves to. Redirects
-are not followed, and proxies of the environment not used, by the client that this transport belongs to.
+the system's resolver understands (decimal, octal, short forms) is judged by what it resolves to.
+`public_only.py` holds an HTTP client to it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
-
-import httpx2
 
 from memgrid.errors import InvalidInput
 
@@ -98,27 +96,3 @@ async def check_url(url: str, resolver: Resolve = resolve) -> None:
         raise InvalidInput(f"{parts.hostname} is no host name", field="base_url") from error
     except OSError:
         return
-
-
-class PublicOnly(httpx2.AsyncBaseTransport):
-    """Sends requests to public addresses only, to the very address that was checked."""
-
-    def __init__(self, inner: httpx2.AsyncBaseTransport, resolver: Resolve = resolve) -> None:
-        self._inner = inner
-        self._resolve = resolver
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """See httpx. Raises ForbiddenAddress; ConnectError for a name that does not resolve."""
-        host = request.url.host
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        try:
-            address = await check_host(host, port, self._resolve)
-        except OSError as error:
-            raise httpx2.ConnectError(str(error), request=request) from error
-        request.url = request.url.copy_with(host=address)  # its Host header stays what it was
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._inner.aclose()

@@ -8,12 +8,22 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from dotenv.parser import parse_stream
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 
+from cluster.llm.prices import parse_prices
 from cluster.older_settings import meanings, without_meaning
 from memgrid.errors import InvalidInput
 
@@ -25,6 +35,11 @@ NOT_SETTINGS = frozenset(
     }
 )
 """Of the clients and of the tests: they may be in the same environment."""
+
+
+def _prices(text: str) -> str:
+    parse_prices(text)
+    return text
 
 
 class Settings(BaseModel):
@@ -80,6 +95,10 @@ class Settings(BaseModel):
     """Pause before a failed run is tried again; doubles with each failure."""
     extraction_context_messages: int = Field(5, ge=0)
     """Earlier messages given to the extractor as context."""
+    extraction_assistant_characters: int = Field(256, ge=0)
+    """How much of an assistant's message an LLM is shown."""
+    prompts_dir: Path | None = None
+    """Folder of prompts that take the place of memgrid's own; a folder in it is named after its tenant."""
 
     # memory
     max_memories_per_subject: int = Field(10_000, ge=1)
@@ -143,6 +162,18 @@ class Settings(BaseModel):
     """Check the endpoint's certificate."""
     llm_tls_certificate: Path | None = None
     """CA bundle (PEM) to check it with, for a private authority."""
+    llm_requests_per_minute: float | None = Field(None, gt=0)
+    """Most LLM requests a minute of the whole cluster; each shard actor has an even share."""
+    llm_tokens_per_minute: float | None = Field(None, gt=0)
+    """Most LLM tokens a minute, in and out, shared in the same way."""
+    llm_max_in_flight: int | None = Field(32, ge=1)
+    """Most LLM calls at a time in the whole cluster; at least one for each shard actor."""
+    llm_prices: Annotated[str, AfterValidator(_prices)] = ""
+    """What models cost, per million tokens in and out: gpt-4o-mini=0.15/0.6, qwen-plus=0.8/2."""
+    llm_allow_private_endpoints: bool = False
+    """Let tenants name LLM endpoints inside this network; else public addresses only."""
+    secrets_key: SecretStr | None = Field(None, min_length=32)
+    """What API keys that tenants store are encrypted with; without it they are refused."""
 
     # http
     max_body_bytes: int = Field(10 * 1024 * 1024, ge=1024)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 
@@ -26,7 +28,8 @@ def parse_prices(text: str) -> dict[str, Price]:
             parsed = Price(float(input_price), float(output_price))
         except ValueError:
             parsed = Price(-1, -1)
-        if not (equals and slash and model.strip()) or not min(parsed.input, parsed.output) >= 0:
+        sane = all(math.isfinite(each) and each >= 0 for each in (parsed.input, parsed.output))
+        if not (equals and slash and model.strip() and sane):
             raise ValueError(f"{entry!r} is not model=input/output")
         prices[model.strip()] = parsed
     return prices

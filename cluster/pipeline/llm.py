@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -28,7 +28,6 @@ from cluster.pipeline.port import (
     Brief,
     Candidate,
     Dropped,
-    EndpointChoice,
     Extraction,
     LlmCall,
     Trace,
@@ -48,14 +47,6 @@ VARIABLE_TOPIC: Final = "variable"
 _log = get_log()
 
 
-class Endpoints(Protocol):
-    """The models of tenants and groups that have chosen their own."""
-
-    def llm(self, choice: EndpointChoice) -> Llm: ...
-
-    async def close(self) -> None: ...
-
-
 class LlmExtractor:
     """Asks a language model for claims.
 
@@ -70,7 +61,6 @@ class LlmExtractor:
         self,
         llm: Llm,
         *,
-        endpoints: Endpoints | None = None,
         prompts: Prompts | None = None,
         language: Language | None = None,
         other_characters: int = 256,
@@ -79,7 +69,6 @@ class LlmExtractor:
         """`language` is that of the instructions; None goes by what most of the messages are in.
         `other_characters` is how much of an assistant's message is shown."""
         self._llm = llm
-        self._endpoints = endpoints
         self._prompts = prompts or Prompts()
         self._language: Language | None = language
         self._other_characters = other_characters
@@ -136,11 +125,10 @@ class LlmExtractor:
     async def close(self) -> None:
         await self._llm.close()
 
-    def llm(self, brief: Brief) -> Llm:
-        """The model that this brief asks for."""
-        if brief.endpoint is None or self._endpoints is None:
-            return self._llm
-        return self._endpoints.llm(brief.endpoint)
+    @property
+    def llm(self) -> Llm:
+        """The model."""
+        return self._llm
 
     def prompt(self, brief: Brief, language: Language) -> Prompt:
         """The instructions, with what the project adds."""
@@ -183,7 +171,7 @@ class LlmExtractor:
         if dropped:
             self.dropped += len(dropped)
             trace.dropped += dropped
-            _log.warning("claims dropped", model=self.llm(brief).model, dropped=len(dropped))
+            _log.warning("claims dropped", model=self._llm.model, dropped=len(dropped))
         return found
 
 
@@ -194,11 +182,12 @@ class _Conversation:
         self, extractor: LlmExtractor, brief: Brief, given: Shown, language: Language, trace: Trace
     ) -> None:
         self._extractor = extractor
-        self._llm = extractor.llm(brief)
+        self._llm = extractor.llm
         self._given = given
         self._language: Language = language
         self._trace = trace
         self._prompt = extractor.prompt(brief, language)
+        trace.prompts[self._prompt.version] = self._prompt.text
         self._chat = [
             ChatMessage("system", self._prompt.text),
             ChatMessage("user", extractor.data(given, brief)),

@@ -106,6 +106,22 @@ class Trace:
     def __init__(self) -> None:
         self.calls: list[LlmCall] = []
         self.dropped: list[Dropped] = []
+        self.prompts: dict[str, str] = {}
+        """The instructions used, by version."""
+
+    @property
+    def input_tokens(self) -> int:
+        return sum(call.input_tokens for call in self.calls)
+
+    @property
+    def output_tokens(self) -> int:
+        return sum(call.output_tokens for call in self.calls)
+
+    @property
+    def cost(self) -> float | None:
+        """Of the calls that have a price; None where none has."""
+        costs = [call.cost for call in self.calls if call.cost is not None]
+        return sum(costs) if costs else None
 
 
 class Extraction(msgspec.Struct, frozen=True, kw_only=True):

@@ -328,19 +328,29 @@ class Buffers(RuleBasedStateMachine):
         assert self.settled_now == gone
 
     @precondition(lambda self: self.executing())
-    @rule(data=st.data(), retryable=st.sampled_from([True, True, True, False]), nothing=st.booleans())
-    def run_failed(self, data: st.DataObject, retryable: bool, nothing: bool) -> None:
+    @rule(
+        data=st.data(),
+        retryable=st.sampled_from([True, True, True, False]),
+        nothing=st.booleans(),
+        tried=st.sampled_from([True, True, False]),
+        wait=st.sampled_from([0, 0, 1, 10_000]),
+    )
+    def run_failed(self, data: st.DataObject, retryable: bool, nothing: bool, tried: bool, wait: int) -> None:
         key, _, run = data.draw(st.sampled_from(self.executing()))
         pause = min(LIMITS.max_backoff_ms, LIMITS.backoff_ms * 2**run.failures)
-        run.failures += 1
         nothing = nothing and retryable and not run.parking
-        if run.parking or (retryable and run.failures < LIMITS.attempts):
-            self.rest(run, pause // 2, pause)
+        if nothing:
+            tried, wait = True, 0
+        run.failures += tried
+        if run.parking or not tried or (retryable and run.failures < LIMITS.attempts):
+            self.rest(run, max(pause // 2, wait), max(pause, wait))
         else:
             run.parking = True
         parks = run.parking and run.state == "executing"
         self.send(
-            RunDone(key, run.id, ()) if nothing else RunFailed(key, run.id, "限流", retryable=retryable)
+            RunDone(key, run.id, ())
+            if nothing
+            else RunFailed(key, run.id, "限流", retryable=retryable, wait_ms=wait, tried=tried)
         )
         told = [each for each in self.answers[-1] if isinstance(each, ParkRun) and each.run_id == run.id]
         assert bool(told) == parks

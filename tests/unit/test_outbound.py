@@ -112,7 +112,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(
         return address == "127.0.0.1"
 
     monkeypatch.setattr("cluster.outbound.is_public", first)
-    monkeypatch.setattr("cluster.outbound.PublicOnly.__init__.__defaults__", (rebinding,))
+    monkeypatch.setattr("cluster.public_only.PublicOnly.__init__.__defaults__", (rebinding,))
     llm = public_llm(llm_server, "models.example")
     llm_server.reply(completion("ok"))
     assert (await llm.complete(CHAT)).text == "ok"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from cluster import configuration
 from cluster.configuration import SECTIONS, describe, example_env, example_yaml
+from cluster.llm.prices import Price, parse_prices
 from cluster.older_settings import OLDER_NAMES, OPENAI_URL
 from cluster.settings import Settings, SettingsWarning, load_settings, variable_of
 from memgrid.errors import InvalidInput
@@ -229,11 +230,28 @@ def test_every_older_name_means_a_field_of_today() -> None:
         ("EMBED_SSL_VERIFY", "false", "embedding_tls_verify", False),
         ("EMBED_SSL_CERT", "/ca.pem", "embedding_tls_certificate", Path("/ca.pem")),
         ("LLM_SSL_VERIFY", "false", "llm_tls_verify", False),
+        ("AI_MSG_GEN_MAX_LEN", "64", "extraction_assistant_characters", 64),
+        ("HISTORY_WINDOW_SIZE_TO_GEN_MEM", "3", "extraction_context_messages", 3),
+        ("SSRF_PROTECT_ENABLED", "false", "llm_allow_private_endpoints", True),
+        ("SSRF_PROTECT_ENABLED", "true", "llm_allow_private_endpoints", False),
     ],
 )
 def test_an_older_name_keeps_its_meaning(name: str, value: str, field: str, meaning: object) -> None:
     assert getattr(load({name: value}), field) == meaning
     assert getattr(load(dotenv=f"{name}={value}\n"), field) == meaning
+
+
+@pytest.mark.parametrize("prices", ["gpt-4o", "gpt-4o=1", "gpt-4o=a/b", "=1/2", "m=-1/2", "m=1/nan"])
+def test_prices_that_are_none_are_refused(prices: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        load_settings(environ={"MEMGRID_LLM_PRICES": prices})
+    assert refused.value.field == "llm_prices"
+
+
+def test_prices_are_per_million_tokens() -> None:
+    prices = parse_prices("gpt-4o-mini=0.15/0.6, org/qwen=plus=0.8/2")
+    assert prices["gpt-4o-mini"].of(1_000_000, 500_000) == pytest.approx(0.45)
+    assert prices["org/qwen=plus"] == Price(0.8, 2)
 
 
 def test_the_time_to_live_is_off_unless_set() -> None:
@@ -265,7 +283,6 @@ def test_an_older_name_in_the_environment_wins_over_one_in_the_env_file() -> Non
         "DATABASE_URL",
         "LINDORM_TABLE_HOST",
         "RESTFUL_SSL_VERIFY",
-        "SSRF_PROTECT_ENABLED",
         "MEMORY_SERVICE_CACHE_TTL",
         "MEMORY_SERVICE_BATCH_SIZE",
         "MEMOBASE_LINDORM_SEARCH_HOST",
