@@ -18,12 +18,15 @@ from memgrid.errors import InvalidInput, Unavailable
 
 class _Engine(Protocol):
     dimension: ClassVar[int]
-    slice: ClassVar[int]
-    """Texts in one call: as many as the engine gains from, as few as a cancelled caller still costs."""
 
     def __init__(self, threads: int) -> None: ...
     def start(self) -> None:
         """Load the model and prepare the calling thread."""
+        ...
+
+    def part(self, texts: Sequence[str]) -> int:
+        """How many of the first `texts` make up one call, at least one: as many as the engine gains from, as
+        few as a cancelled caller still costs."""
         ...
 
     def embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]: ...
@@ -74,14 +77,17 @@ class BundledEmbedder:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         cleaned = [(at, text) for at, text in enumerate(map(clean, texts)) if text.strip()]
         loop = asyncio.get_running_loop()
-        for first in range(0, len(cleaned), self._engine.slice):
+        places, waiting = [at for at, _ in cleaned], [text for _, text in cleaned]
+        while waiting:
             self._check_open()
-            places, part = zip(*cleaned[first : first + self._engine.slice], strict=True)
-            vectors[list(places)] = await loop.run_in_executor(self._workers[role], self._embed, part, role)
+            size = self._engine.part(waiting)
+            part = await loop.run_in_executor(self._workers[role], self._embed, waiting[:size], role)
+            vectors[places[:size]] = part
+            del places[:size], waiting[:size]
         return vectors
 
     async def close(self) -> None:
-        """Ends the worker threads after the text they are at."""
+        """Ends the worker threads after the call they are at."""
         self._closed = True
         for worker in self._workers.values():
             worker.shutdown(wait=False)

