@@ -270,6 +270,14 @@ class CassandraCluster:
         """The nodes, dead ones too."""
         return self._nodes
 
+    def save(self) -> None:
+        """Write down how it is set up, for `found_in`. Raises ServerFailed on data that do not fit."""
+        kept = self.found_in(self.folder)
+        if kept is not None and kept.setup.nodes != self.setup.nodes:
+            raise ServerFailed(f"{self.folder} has the data of {kept.setup.nodes} node(s): wipe them first")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / SETUP_FILE).write_text(json.dumps(asdict(self.setup)), encoding="ascii")
+
     def start(self) -> None:
         """Start all nodes, on what data they have, until each sees the others. Raises ServerFailed."""
         command_of = self._commands()
@@ -277,10 +285,7 @@ class CassandraCluster:
             if not is_free(port, self.setup.addresses):
                 hosts = ", ".join(self.setup.addresses)
                 raise ServerFailed(f"port {port} of {hosts} is taken: stop what has it, or name another")
-        kept = self.found_in(self.folder)
-        if kept is not None and kept.setup.nodes != self.setup.nodes:
-            raise ServerFailed(f"{self.folder} has the data of {kept.setup.nodes} node(s): wipe them first")
-        (self.folder / SETUP_FILE).write_text(json.dumps(asdict(self.setup)), encoding="ascii")
+        self.save()
         for node in range(self.setup.nodes):
             # One after the other: a node must know of the earlier ones before it announces itself.
             self._start(node, command_of[node])
@@ -320,7 +325,7 @@ class CassandraCluster:
         if self.login:
             lines["MEMGRID_CASSANDRA_USERNAME"], lines["MEMGRID_CASSANDRA_PASSWORD"] = self.login
         if self.ca:
-            lines["MEMGRID_CASSANDRA_CA"] = str(self.ca)
+            lines |= {"MEMGRID_CASSANDRA_TLS": "true", "MEMGRID_CASSANDRA_TLS_CA": str(self.ca)}
         return lines
 
     def _commands(self) -> list[list[str]]:

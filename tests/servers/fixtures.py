@@ -18,7 +18,8 @@ from tests.servers.opensearch import OpenSearchNode
 from tests.servers.places import ServersUnavailable, new_folder
 
 
-def _need(prepare: Callable[[], object]) -> None:
+def need(prepare: Callable[[], object]) -> None:
+    """Prepare; when this machine cannot, skip the test, or fail it in CI."""
     try:
         prepare()
     except ServersUnavailable as error:
@@ -30,13 +31,13 @@ def _need(prepare: Callable[[], object]) -> None:
 @pytest.fixture(scope="session")
 def cassandra_ready() -> None:
     """Cassandra can be started here: for tests that start clusters of their own."""
-    _need(cassandra_server.prepare)
+    need(cassandra_server.prepare)
 
 
 @pytest.fixture(scope="session")
 def opensearch_ready() -> None:
     """OpenSearch can be started here: for tests that start nodes of their own."""
-    _need(opensearch_server.prepare)
+    need(opensearch_server.prepare)
 
 
 @pytest.fixture

@@ -177,6 +177,11 @@ class OpenSearchNode:
         """The one there is, dead too."""
         return [self.process]
 
+    def save(self) -> None:
+        """Write down how it is set up, for `found_in`."""
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        (self.folder / SETUP_FILE).write_text(json.dumps(asdict(self.setup)), encoding="ascii")
+
     def start(self) -> None:
         """Start it, on what data it has, until its shards are there. Raises ServerFailed."""
         jdk, home = prepare()
@@ -214,15 +219,15 @@ class OpenSearchNode:
         """The settings with which memgrid uses this node."""
         lines = {"MEMGRID_SEARCH_INDEX": "opensearch", "MEMGRID_OPENSEARCH_URL": self.url}
         if self.login:
-            lines["MEMGRID_OPENSEARCH_USERNAME"], lines["MEMGRID_OPENSEARCH_PASSWORD"] = self.login
+            lines["MEMGRID_OPENSEARCH_USER"], lines["MEMGRID_OPENSEARCH_PASSWORD"] = self.login
         if self.ca:
-            lines["MEMGRID_OPENSEARCH_CA"] = str(self.ca)
+            lines["MEMGRID_OPENSEARCH_TLS_CERTIFICATE"] = str(self.ca)
         return lines
 
     def _lay_out(self, jdk: java.Jdk, home: Path) -> Path:
         """Write its configuration, and give the server what it writes to."""
         folder = self.folder.absolute()
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self.save()
         check_reachable(folder)
         for name in ("config", "data", "logs", "tmp"):
             (folder / name).mkdir(exist_ok=True)
@@ -230,7 +235,6 @@ class OpenSearchNode:
             yaml.safe_dump(self.setup.configuration(folder)), encoding="utf-8"
         )
         (folder / "config/log4j2.properties").write_text(_LOG4J, encoding="ascii")
-        (folder / SETUP_FILE).write_text(json.dumps(asdict(self.setup)), encoding="ascii")
         if self.setup.secured:
             tls.make_keystore(jdk, folder / "config")
             users = home / "plugins/opensearch-security/config"
