@@ -19,11 +19,11 @@ from cluster.archive.lines import (
     Tally,
     encode,
     line_of,
-    of_scope,
     row_hash,
     shown,
 )
-from cluster.archive.rows import every, is_empty, plain_rows, subject_rows
+from cluster.archive.plain_rows import rows_of
+from cluster.archive.rows import every, is_empty, subject_rows
 from cluster.archive.subject_lines import SPOOL_BYTES
 from cluster.ids import Clock, system_clock
 from cluster.wide_store.port import WideStore
@@ -57,7 +57,9 @@ async def export_archive(
     info = await store.info()
     wanted = await _subjects(store, tenant, subject)
     keys = [] if subject is not None else await store.api_keys(tenant)
-    plain = [row for row in await plain_rows(store) if of_scope(row, tenant, subject)]
+    plain = 0
+    async for _ in rows_of(store, tenant=tenant, subject=subject):
+        plain += 1
     model = info.embedding_model if vectors else None
     header = Header(
         version=VERSION,
@@ -69,7 +71,7 @@ async def export_archive(
         embedding_model=info.embedding_model,
         embedding_dimension=info.embedding_dimension,
         shards=info.shards,
-        counts={"subject": len(wanted), "api_key": len(keys), "row": len(plain)},
+        counts={"subject": len(wanted), "api_key": len(keys), "row": plain},
     )
     sha256 = hashlib.sha256()
     total = Tally()
@@ -100,12 +102,19 @@ async def export_archive(
     finally:
         for task in reading:
             task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
-    for what, rows in (("api_key", keys), ("row", plain)):
-        for row in rows:
-            payload = encode(row)
-            total.add(what, row_hash(payload))
-            write(line_of(what, payload))
+        for left_over in await asyncio.gather(*reading, return_exceptions=True):
+            if not isinstance(left_over, BaseException):
+                left_over[0].close()
+
+    def write_row(what: str, row: object) -> None:
+        payload = encode(row)
+        total.add(what, row_hash(payload))
+        write(line_of(what, payload))
+
+    for key in keys:
+        write_row("api_key", key)
+    async for row in rows_of(store, tenant=tenant, subject=subject):
+        write_row("row", row)
     end = End(subjects=done, counts=total.counts, sha256=sha256.hexdigest())
     out.write(line_of("end", encode(end)))
     return end

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from cluster.archive.comparing import compare, stored_rows
 from cluster.archive.copying import copy_missing
 from cluster.archive.lines import Header, encode, shown
+from cluster.archive.plain_rows import subject_key_of
 from cluster.archive.reading import ArchiveReader, Line
 from cluster.archive.subject_lines import SubjectLines, parts_of
 from cluster.ids import Clock, system_clock
@@ -110,7 +111,7 @@ class _Work:
             for part in parts_of(self._reader):
                 if isinstance(part, SubjectLines):
                     await self._wait(AT_A_TIME - 1)
-                    self._running.add(asyncio.create_task(self._subject(part)))
+                    self._start(part)
                     continue
                 await self._wait(0)
                 rows.append(part)
@@ -140,11 +141,17 @@ class _Work:
                 f"they are of {header.embedding_model}, and the store's are of {info.embedding_model}"
             )
 
+    def _start(self, lines: SubjectLines) -> None:
+        task = asyncio.create_task(self._subject(lines))
+        task.add_done_callback(lambda _: lines.close())
+        self._running.add(task)
+
     async def _wait(self, running: int) -> None:
         """Until at most so many subjects are being worked on. Raises what went wrong with one."""
         while len(self._running) > running:
-            done, self._running = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
+                self._running.remove(task)
                 task.result()
 
     async def _subject(self, lines: SubjectLines) -> None:
@@ -152,8 +159,6 @@ class _Work:
             why = await self._compared(lines)
         except StaleRevision:
             why = "somebody else is writing to it: nothing of theirs was overwritten"
-        finally:
-            lines.close()
         report = self._report
         report.subjects += 1
         if why is not None:
@@ -185,29 +190,28 @@ class _Work:
         return None
 
     async def _rows(self, lines: Sequence[Line]) -> None:
-        """API keys and plain rows."""
-        await asyncio.gather(*(self._row(line) for line in lines))
+        """API keys and plain rows; those of refused subjects are left out."""
+        wanted = [line for line in lines if not self._is_of_refused(line.row)]
+        reasons = await asyncio.gather(*(self._row(line.row) for line in wanted))
+        for line, why in zip(wanted, reasons, strict=True):
+            if why is None:
+                self._report.rows[line.what] = self._report.rows.get(line.what, 0) + 1
+            else:
+                self._report.problems.append(Problem(_name(line.row), why))
 
-    async def _row(self, line: Line) -> None:
-        if isinstance(line.row, ApiKeyRow):
-            why = await self._api_key(line.row)
-            name = f"API key {line.row.id}"
-        elif isinstance(line.row, PlainRow):
-            row = line.row
-            if row.key.partition("/")[0] in self._refused:
-                return
-            why = await self._settled(
-                row.value,
-                lambda: self._store.get_row(row.table, row.key),
-                lambda: self._store.put_row(row.table, row.key, row.value),
-            )
-            name = f"row {row.key!r} of {row.table}"
-        else:
-            raise TypeError(line.what)
-        if why is None:
-            self._report.rows[line.what] = self._report.rows.get(line.what, 0) + 1
-        else:
-            self._report.problems.append(Problem(name, why))
+    def _is_of_refused(self, row: object) -> bool:
+        return isinstance(row, PlainRow) and subject_key_of(row) in self._refused
+
+    async def _row(self, row: object) -> str | None:
+        if isinstance(row, ApiKeyRow):
+            return await self._api_key(row)
+        if not isinstance(row, PlainRow):
+            raise TypeError(type(row).__name__)
+        return await self._settled(
+            row.value,
+            lambda: self._store.get_row(row.table, row.key),
+            lambda: self._store.put_row(row.table, row.key, row.value),
+        )
 
     async def _api_key(self, row: ApiKeyRow) -> str | None:
         by_hash = await self._store.api_key_by_hash(row.key_hash)
@@ -232,3 +236,9 @@ class _Work:
         if there is None:
             return "the store lacks it"
         return None if encode(there) == encode(wanted) else "the store has another: it was left as it is"
+
+
+def _name(row: object) -> str:
+    if isinstance(row, PlainRow):
+        return f"row {row.key!r} of {row.table}"
+    return f"API key {row.id}" if isinstance(row, ApiKeyRow) else str(row)

@@ -199,21 +199,6 @@ def shown(subject: Subject) -> str:
     return f"{subject.kind} {subject.id!r} of tenant {subject.tenant!r}"
 
 
-def of_scope(row: PlainRow, tenant: str | None, subject: Subject | None) -> bool:
-    """Whether a plain row goes with this tenant or subject: their rows have its key in front of theirs."""
-    if subject is not None:
-        return row.key.startswith(f"{subject.key.hex()}/")
-    if tenant is not None:
-        return row.key.startswith(tenant_prefix(tenant))
-    return True
-
-
-def tenant_prefix(tenant: str) -> str:
-    """What the keys of all subjects of a tenant begin with, in hexadecimal."""
-    name = tenant.encode()
-    return (len(name).to_bytes(4, "big") + name).hex()
-
-
 def as_header(row: object) -> Header:
     """The header, if this version can read the archive. Raises InvalidInput."""
     header = cast(Header, row)

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from cluster.archive.lines import RunRecordRow, SubjectRow, VectorRow, encode
 from cluster.model import Head, Millis
 from cluster.wide_store.codec import vector_to_bytes
-from cluster.wide_store.port import MessageQuery, PlainRow, StoredVector, WideStore
+from cluster.wide_store.port import MessageQuery, StoredVector, WideStore
 from memgrid.subject import Subject
 
 T = TypeVar("T")
@@ -22,12 +22,6 @@ async def is_empty(store: WideStore, subject: Subject, head: Head) -> bool:
         return False
     messages = await store.messages(subject, MessageQuery(), limit=1)
     return not messages.messages and not (await store.claims(subject, limit=1))[0]
-
-
-async def plain_rows(store: WideStore) -> list[PlainRow]:
-    """The plain rows that go into an archive: those that are about this store's index do not."""
-    rows = await every(lambda cursor: store.rows(cursor=cursor))
-    return sorted(rows, key=lambda row: (row.table, row.key))
 
 
 async def subject_rows(
