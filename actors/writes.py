@@ -430,7 +430,9 @@ class Writes:
                     if old is not None and old.text == value:
                         continue
                     new = (
-                        msgspec.structs.replace(old, text=value, updated_at=now)
+                        msgspec.structs.replace(
+                            old, text=value, attributes=old.attributes | {"said_at": now}, updated_at=now
+                        )
                         if old is not None
                         else Memory(
                             id=new_id(),
@@ -438,6 +440,7 @@ class Writes:
                             text=value,
                             topic=VARIABLE_TOPIC,
                             subtopic=name,
+                            attributes={"said_at": now},
                             labels={subject.kind: subject.id},
                             source_type="manual",
                             created_at=now,

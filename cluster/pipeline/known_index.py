@@ -109,6 +109,8 @@ class KnownIndex:
         self._denials: dict[tuple[str | None, str, str], list[str]] = {}
         self._by_value: dict[tuple[tuple[str | None, str, str], str], list[str]] = {}
         self._by_taste: dict[tuple[str | None, str], list[str]] = {}
+        self.variables: dict[str, str] = {}
+        """Ids of the variables by name."""
         self._by_gist: dict[tuple[str | None, str, bool], list[str]] | None = None
         """Made when it is first asked: the gists of 10,000 memories take half a second."""
         for memory in memories:
@@ -124,8 +126,10 @@ class KnownIndex:
     def put(self, memory: Memory) -> None:
         """Add a memory, or replace the one with its id."""
         if memory.kind in ("variable", "task"):
-            # Set by name and by the caller: never what a claim is compared with.
+            # Set by name, or by the caller: never what a claim is compared with.
             self.memories[memory.id] = memory
+            if memory.kind == "variable" and memory.subtopic is not None and memory.superseded_by is None:
+                self.variables[memory.subtopic] = memory.id
             return
         claim = claim_of(memory)
         if memory.id in self.memories:
@@ -140,7 +144,10 @@ class KnownIndex:
 
     def remove(self, memory_id: str) -> None:
         """Forget a memory; one that is not there is no error."""
-        self.memories.pop(memory_id, None)
+        memory = self.memories.pop(memory_id, None)
+        if memory is not None and memory.kind == "variable" and memory.subtopic is not None:
+            if self.variables.get(memory.subtopic) == memory_id:
+                del self.variables[memory.subtopic]
         claim = self._claims.pop(memory_id, None)
         if claim is not None:
             for keys, key in self._keys(claim):

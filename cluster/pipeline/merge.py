@@ -92,6 +92,9 @@ class _Merge:
         self, candidate: Candidate, at: Millis, new_memory: Callable[[Candidate, Millis], Memory]
     ) -> None:
         """Merge one candidate, whose claim was made at `at`."""
+        if candidate.kind == "variable":
+            self.set_variable(candidate, at, new_memory)
+            return
         claim = claim_of(candidate)
         same = self.same(claim)
 
@@ -123,6 +126,45 @@ class _Merge:
                 self.add(memory, candidate, "ADD", f"contradicts immutable {fixed}" if fixed else None)
         for other in older:
             self.close(other, memory, at if later or memory.valid_from is None else memory.valid_from)
+
+    def set_variable(
+        self, candidate: Candidate, at: Millis, new_memory: Callable[[Candidate, Millis], Memory]
+    ) -> None:
+        """Give a variable the value said last, whichever was merged first; its history keeps the others."""
+        name = candidate.subtopic or ""
+        known_id = self.fresh.variables.get(name) or self.known.variables.get(name)
+        if known_id is None:
+            self.add(new_memory(candidate, at), candidate, "ADD", None)
+            return
+        old = self.get(known_id)
+        if _has(old, candidate.sources):
+            self.decided(candidate, "NONE", old, "known from these messages")
+        elif old.immutable:
+            self.decided(candidate, "NONE", old, "an immutable memory says so")
+        elif last_said(old) > at:
+            self.decided(candidate, "NONE", old, "said before the value it has")
+        elif old.text == candidate.text:
+            self.support(old, candidate, at)
+        else:
+            new = new_memory(candidate, at)
+            self.touched[old.id] = msgspec.structs.replace(
+                new,
+                id=old.id,
+                created_at=old.created_at,
+                labels=old.labels,
+                pinned=old.pinned,
+                revision=old.revision,
+            )
+            self.entries.append(
+                ChangeEntry(
+                    memory_id=old.id,
+                    event="UPDATE",
+                    old_text=old.text,
+                    new_text=new.text,
+                    reason="said later",
+                )
+            )
+            self.decided(candidate, "UPDATE", old, "said later")
 
     def add_closed(
         self,

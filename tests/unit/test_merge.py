@@ -329,6 +329,42 @@ def test_speakers_do_not_contradict_each_other() -> None:
     assert len(store.current()) == 2
 
 
+# --- variables --------------------------------------------------------------------------------------
+
+
+def variable(name: str, value: str, *, source: str, at: int) -> Candidate:
+    return Candidate(
+        kind="variable", text=value, topic="variable", subtopic=name, sources=(source,), event_time=at
+    )
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_variable_has_the_value_said_last(late: bool) -> None:
+    store = Store()
+    claims = [variable("city", "北京", source="m1", at=1), variable("city", "杭州", source="m2", at=2)]
+    for claim in claims[::-1] if late else claims:
+        store.merge(claim)
+    (only,) = store.memories.values()
+    assert (only.kind, only.subtopic, only.text) == ("variable", "city", "杭州")
+
+
+def test_a_variable_is_changed_in_place_and_its_history_says_so() -> None:
+    store = Store()
+    store.merge(variable("city", "北京", source="m1", at=1), variable("name", "张三", source="m1", at=1))
+    decisions = store.merge(variable("city", "杭州", source="m2", at=2))
+    assert [(e.event, e.old_text, e.new_text) for e in decisions.entries] == [("UPDATE", "北京", "杭州")]
+    assert actions(store.merge(variable("city", "杭州", source="m2", at=2))) == ["NONE"]
+    assert actions(store.merge(variable("city", "杭州", source="m3", at=3))) == ["UPDATE"]
+    assert sorted(memory.text for memory in store.memories.values()) == ["张三", "杭州"]
+
+
+def test_an_immutable_variable_stays() -> None:
+    store = Store()
+    store.merge(variable("city", "北京", source="m1", at=1))
+    store.edit(next(iter(store.memories)), immutable=True)
+    assert actions(store.merge(variable("city", "杭州", source="m2", at=2))) == ["NONE"]
+
+
 # --- immutable --------------------------------------------------------------------------------------
 
 
