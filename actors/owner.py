@@ -16,8 +16,8 @@ from actors.briefing import Briefing
 from actors.commits import Commits
 from actors.daily_stats import DailyStats
 from actors.extraction import ExtractionLoop
+from actors.indexing import Indexing
 from actors.reads import Reads
-from actors.reindex import reindex
 from actors.resident import Resident, Residents
 from actors.sweep import Sweep
 from actors.vectors import VectorQueue
@@ -38,7 +38,7 @@ from cluster.jobs import decode_job
 from cluster.logs import get_log
 from cluster.model import Changes
 from cluster.pipeline.port import Extractor
-from cluster.search_index.port import SearchIndex
+from cluster.search_index.port import FOREVER, SearchIndex
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore
 from memgrid.errors import InternalError, InvalidInput, MemgridError, NotFound, Overloaded
@@ -75,8 +75,6 @@ class ShardOwner:
         self.embedder = embedder
         self.extractor = extractor
         self._clock = clock
-        self.background: asyncio.Task[int] | None = None
-        """Filling a search index that began empty."""
         self._inflight = 0
         self._idle = asyncio.Event()
         """Set while no request is in flight."""
@@ -109,8 +107,16 @@ class ShardOwner:
             on_dropped=self._may_drop,
         )
         self.commits = Commits(store, self.residents, self._on_landed)
+        self.indexing = Indexing(
+            store,
+            index,
+            self.residents,
+            shards=shards,
+            of=settings.shards,
+            model=embedder.model,
+        )
         self.vectors = VectorQueue(
-            store, index, embedder, self.residents, batch_size=settings.embedding_batch_size
+            store, self.indexing, embedder, self.residents, batch_size=settings.embedding_batch_size
         )
         self.loop = ExtractionLoop(
             store=store,
@@ -136,10 +142,10 @@ class ShardOwner:
         self.reads = Reads(
             settings=settings,
             store=store,
-            index=index,
             residents=self.residents,
             writes=self.writes,
             embedder=embedder,
+            indexing=self.indexing,
             clock=clock,
             on_searched=self.stats.searched,
         )
@@ -170,7 +176,7 @@ class ShardOwner:
                 field="embedding_model",
                 remedy=f"set embedding_model to {info.embedding_model}, or start with a new data_dir",
             )
-        index = await open_index(settings)
+        index = await open_index(settings, embedder.dimension)
         owner = cls(
             settings,
             shards=shards,
@@ -181,12 +187,11 @@ class ShardOwner:
             extractor=build_extractor(settings),
         )
         owner.start()
-        if index.rebuilt:
-            owner.background = asyncio.create_task(reindex(store, index, shards=shards, model=embedder.model))
         return owner
 
     def start(self) -> None:
         """Begin the background work."""
+        self.indexing.start()
         self.vectors.start()
         self.stats.start()
         self.sweep.start()
@@ -194,14 +199,12 @@ class ShardOwner:
     async def close(self) -> None:
         """Drain: refuse what is new, finish what is in flight, close the stores."""
         self._draining = True
-        if self.background is not None:
-            self.background.cancel()
-            await asyncio.gather(self.background, return_exceptions=True)
         await self.sweep.close()
         await self.loop.drain()
         self.waiters.close()
         await self._idle.wait()
         await self.vectors.close()
+        await self.indexing.close()
         await self.stats.close()
         await self.extractor.close()
         await self.embedder.close()
@@ -263,13 +266,13 @@ class ShardOwner:
             return False, failure(error)
 
     async def health(self) -> Reply:
-        """The owner's own view: its store answers; without embeddings for its backlog it is degraded."""
+        """The owner's own view: its store answers; without embeddings or the index it is degraded."""
         try:
             await self.store.ping()
         except MemgridError as error:
             return False, failure(error)
-        if self.vectors.failing is not None:
-            return True, msgspec.json.encode({"status": "degraded", "error": self.vectors.failing})
+        if (failing := self.vectors.failing or self.indexing.down) is not None:
+            return True, msgspec.json.encode({"status": "degraded", "error": failing})
         return True, b'{"status":"healthy"}'
 
     async def metrics(self) -> Reply:
@@ -333,10 +336,12 @@ class ShardOwner:
         self.waiters.settled(subject, changes.delete_messages)
         if changes.erase:
             self.waiters.erased(subject)
-        if gone := (*changes.delete, *changes.delete_messages):
-            self.vectors.forget(
-                subject, resident.head.generation, tuple((i, resident.head.revision) for i in gone)
-            )
+            self.indexing.forget(subject, resident.head.generation, ())
+        gone = [(memory, resident.head.revision) for memory in changes.delete]
+        gone += [(message, FOREVER) for message in changes.delete_messages]
+        if gone:
+            self.vectors.drop(subject, (unit for unit, _ in gone))
+            self.indexing.forget(subject, resident.head.generation, tuple(gone))
         if changes.put:
             self.vectors.add(
                 resident, [memory.id for memory in changes.put if resident.hot.needs_vector(memory.id)]
@@ -375,7 +380,10 @@ class _Metrics:
             ("commits_landed", "Commits applied", lambda: owner.commits.landed),
             ("commits_refused", "Commits refused as stale", lambda: owner.commits.refused),
             ("embedding_backlog", "Units without an embedding", lambda: owner.vectors.total_backlog),
-            ("embedding_failures", "Embedding or indexing tries that failed", lambda: owner.vectors.failures),
+            ("embedding_failures", "Embedding tries that failed", lambda: owner.vectors.failures),
+            ("index_owed", "Units and deletions the index has not been told", lambda: owner.indexing.owed),
+            ("index_failures", "Indexing tries that failed", lambda: owner.indexing.failures),
+            ("index_refused", "Documents that the index does not take", lambda: owner.indexing.refused),
             ("memories_expired", "Memories removed by the sweep", lambda: owner.sweep.expired),
             ("cache_hits", "Answers from the cache", lambda: owner.reads.cache.hits),
             ("cache_misses", "Answers not in the cache", lambda: owner.reads.cache.misses),

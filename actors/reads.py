@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from actors.indexing import Indexing
 from actors.resident import Resident, Residents
 from actors.views import memory_out, message_out, moment, optional_moment, run_out
 from actors.writes import Writes, variables_of
@@ -29,11 +30,11 @@ from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
 from cluster.retrieval.overtaken import overtaken_messages
-from cluster.search_index.port import IndexQuery, SearchIndex
+from cluster.search_index.port import IndexQuery
 from cluster.settings import Settings
 from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
-from memgrid.errors import InvalidInput, NotFound, Overloaded, Unavailable
+from memgrid.errors import InvalidInput, MemgridError, NotFound, Overloaded, Unavailable
 from memgrid.models import (
     ContextBlock,
     ContextQuery,
@@ -119,16 +120,16 @@ class Reads:
         *,
         settings: Settings,
         store: WideStore,
-        index: SearchIndex,
         residents: Residents,
         writes: Writes,
         embedder: Embedder,
+        indexing: Indexing,
         clock: Clock,
         on_searched: Callable[[Subject, float], None],
     ) -> None:
         self._settings = settings
         self._store = store
-        self._index = index
+        self._indexing = indexing
         self._residents = residents
         self._writes = writes
         self._embedder = embedder
@@ -149,14 +150,17 @@ class Reads:
         try:
             async with self._residents.use(subject, fresh=True) as resident:
                 key = (subject, "search", query.model_dump_json().encode())
-                state = _state(resident)
+                away = ["search_index"] if self._indexing.down is not None else []
+                state = (*_state(resident), len(away))
                 now = self._clock()
                 if (cached := self.cache.get(key, state, now)) is not None:
                     self._on_searched(subject, -1.0)
                     return cached
                 vector, degraded = await self._vector(embedding)
-                if not resident.complete:
-                    await self._bring_back(resident, query, vector)
+                if away or resident.complete or await self._bring_back(resident, query, vector):
+                    degraded = [*degraded, *away]
+                else:
+                    degraded = [*degraded, "search_index"]
                 offset = decode_offset(query.cursor)
                 spec = self._spec(resident, query, query.top_k + 1, offset)
                 ranked = resident.hot.search(spec, search_terms(query.query), vector, now)
@@ -169,7 +173,7 @@ class Reads:
                     degraded=degraded,
                 )
                 answer = encode(result)
-                if not degraded and state == _state(resident):
+                if degraded == away and state == (*_state(resident), len(away)):
                     self.cache.put(key, state, resident.hot.next_end(now), answer)
                 self._on_searched(subject, page[0].score if page else 0.0)
                 return answer
@@ -285,10 +289,11 @@ class Reads:
 
     async def _bring_back(
         self, resident: Resident, query: SearchQuery, vector: NDArray[np.float32] | None
-    ) -> None:
-        """Let the index name older messages that the cache has no room for, so that they are ranked too."""
+    ) -> bool:
+        """Let the index name older messages that the cache has no room for, so that they are ranked too;
+        whether it could."""
         try:
-            hits = await self._index.search(
+            hits = await self._indexing.search(
                 IndexQuery(
                     tenant=resident.subject.tenant,
                     subject=resident.subject,
@@ -299,18 +304,19 @@ class Reads:
                     limit=_OLDER,
                 )
             )
-        except (Unavailable, Overloaded) as error:
+        except MemgridError as error:
             _log.warning("search without older messages", error=error.message)
-            return
+            return False
         missing = [hit.id for hit in hits if resident.hot.message(hit.id) is None]
         if not missing:
-            return
+            return True
         found = await self._store.get_messages(resident.subject, missing)
         vectors = await self._store.message_vectors(
             resident.subject, self._embedder.model, [message.id for message in found]
         )
         by_id = {stored.id: stored.vector for stored in vectors}
         resident.hot.put_messages((message, by_id.get(message.id)) for message in found)
+        return True
 
     # memories
 

@@ -1,71 +1,169 @@
-"""Filling the search index again from the wide store, while serving."""
+"""Filling the search index from the wide store, while serving: after it was lost, and to make it anew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 
-from actors.resident import content_hash
-from actors.vectors import document
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.resident import Resident, vector_of
 from cluster.logs import get_log
 from cluster.model import Memory, Message
 from cluster.retrieval.unit_text import embedding_text
-from cluster.search_index.port import SearchIndex
-from cluster.wide_store.port import StoredVector, WideStore
+from cluster.search_index.port import FOREVER, IndexDocument, SearchIndex
+from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
 
 _log = get_log()
 _PAGE = 500
+MAX_LATE = 100_000
+"""Subjects looked at once more at the end of `rebuild`."""
 
 
-async def reindex(store: WideStore, index: SearchIndex, *, shards: Sequence[int], model: str) -> int:
-    """Put every memory and message of these shards into the index; how many there were.
+def document(unit: Memory | Message, generation: int, vector: NDArray[np.float32] | None) -> IndexDocument:
+    """A memory or message as the search index keeps it."""
+    memory = isinstance(unit, Memory)
+    return IndexDocument(
+        id=unit.id,
+        kind="memory" if memory else "message",
+        text=embedding_text(unit),
+        version=unit.revision if memory else unit.created_at,
+        generation=generation,
+        labels=unit.labels,
+        session=unit.session,
+        created_at=unit.created_at,
+        vector=vector,
+    )
 
-    Safe beside everything else: an older version never replaces a newer one, and what was deleted
-    meanwhile is dropped when a hit on it cannot be hydrated. Units without a vector yet are put when they
-    get one. Raises Unavailable; running it again starts over.
+
+def documents_of(resident: Resident, ids: Iterable[str]) -> list[IndexDocument]:
+    """Those units of a resident subject that are still there."""
+    hot = resident.hot
+    units = ((hot.memory(id_) or hot.message(id_)) for id_ in ids)
+    return [
+        document(unit, resident.head.generation, hot.vector(unit.id)) for unit in units if unit is not None
+    ]
+
+
+async def rebuild(
+    store: WideStore,
+    index: SearchIndex,
+    *,
+    shards: int,
+    model: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Make the index anew beside the one in use, fill it, and let it take over; how many documents.
+
+    Everyone goes on writing and searching meanwhile. Interrupted, it goes on where it was when it is
+    called again. `progress` is called with the shards done and the documents put. Raises Unavailable.
     """
-    documents = 0
-    for shard in shards:
+    await index.begin_rebuild()
+    refill = Refill(store, index, model)
+    filled = (await index.filling(range(shards))).filled
+    for done, shard in enumerate(range(shards), start=1):
+        if shard not in filled:
+            await refill.shard(shard, clean=None)
+            await index.set_filled([shard])
+        if progress is not None:
+            progress(done, refill.documents)
+    # What had no vector when it was read may have been put into the old index, and got its vector in the
+    # store, since.
+    for subject in refill.late:
+        await reindex_subject(store, index, subject, model)
+    await index.end_rebuild()
+    _log.info("index made anew", documents=refill.documents)
+    return refill.documents
+
+
+class Refill:
+    """Puts whole shards into the index.
+
+    Safe beside everything else: an older version never replaces a newer one, and what is deleted
+    meanwhile cannot be hydrated. Everything raises Unavailable, and may be called again.
+    """
+
+    def __init__(self, store: WideStore, index: SearchIndex, model: str) -> None:
+        """`model` names the embeddings."""
+        self._store = store
+        self._index = index
+        self._model = model
+        self.documents = 0
+        self.late: set[Subject] = set()
+        """Subjects with something that has no vector yet, as far as there is room."""
+
+    async def shard(self, shard: int, *, clean: set[Subject] | None) -> int:
+        """Put every memory and message of the shard; how many.
+
+        Of the subjects in `clean` (None: all) what the store no longer has is removed.
+        """
+        before = self.documents
         cursor: str | None = None
         while True:
-            subjects, cursor = await store.subjects(shard=shard, cursor=cursor)
+            subjects, cursor = await self._store.subjects(shard=shard, cursor=cursor)
             for subject in subjects:
-                documents += await reindex_subject(store, index, subject, model)
+                put, complete = await _put_subject(self._store, self._index, subject, self._model)
+                self.documents += put
+                if not complete and len(self.late) < MAX_LATE:
+                    self.late.add(subject)
+                if clean is None:
+                    await clean_subject(self._store, self._index, subject)
             if cursor is None:
                 break
-    _log.info("index filled", documents=documents)
-    return documents
+        for subject in clean or ():  # among them those that are erased, and no longer listed
+            await clean_subject(self._store, self._index, subject)
+        return self.documents - before
 
 
 async def reindex_subject(store: WideStore, index: SearchIndex, subject: Subject, model: str) -> int:
-    """`reindex` of one subject."""
+    """Put every memory and message of one subject; how many there were."""
+    documents, _ = await _put_subject(store, index, subject, model)
+    return documents
+
+
+async def clean_subject(store: WideStore, index: SearchIndex, subject: Subject) -> None:
+    """Remove what the store no longer has."""
+    head = await store.head(subject)
+    if head.generation:
+        await index.delete_subject(subject, head.generation)
+    cursor: str | None = None
+    while True:
+        page, cursor = await index.listed(subject, cursor=cursor, limit=_PAGE)
+        messages = [id_ for id_, kind in page if kind == "message"]
+        there = {message.id for message in await store.get_messages(subject, messages)} if messages else set()
+        gone = [(id_, FOREVER) for id_ in messages if id_ not in there]
+        memories = [id_ for id_, kind in page if kind == "memory"]
+        if memories:
+            loaded = await store.load(subject)
+            known = {memory.id for memory in loaded.memories}
+            gone += [(id_, loaded.head.revision) for id_ in memories if id_ not in known]
+        await index.delete(subject, head.generation, gone)
+        if cursor is None:
+            return
+
+
+async def _put_subject(
+    store: WideStore, index: SearchIndex, subject: Subject, model: str
+) -> tuple[int, bool]:
+    """How many documents, and whether each had its vector."""
     loaded = await store.load(subject)
     generation = loaded.head.generation
     vectors = {stored.id: stored for stored in await store.memory_vectors(subject, model)}
-    memories = [
-        (memory, stored)
-        for memory in loaded.memories
-        if (stored := vectors.get(memory.id)) is not None
-        and stored.content_hash == content_hash(embedding_text(memory))
-    ]
-    documents = 0
-    for start in range(0, len(memories), _PAGE):
-        documents += await _put(index, subject, generation, memories[start : start + _PAGE])
+    memories = [(memory, vectors.get(memory.id)) for memory in loaded.memories]
+    documents = [document(memory, generation, vector_of(memory, stored)) for memory, stored in memories]
+    count, complete = len(documents), all(each.vector is not None for each in documents)
+    for start in range(0, len(documents), _PAGE):
+        await index.put(subject, documents[start : start + _PAGE])
     before: str | None = None
     while True:
         page, before = await store.recent_messages(subject, model, before=before, limit=_PAGE)
-        embedded = [(message, stored) for message, stored in page if stored is not None]
-        documents += await _put(index, subject, generation, embedded)
+        documents = [
+            document(message, generation, None if stored is None else stored.vector)
+            for message, stored in page
+        ]
+        await index.put(subject, documents)
+        count += len(documents)
+        complete = complete and all(each.vector is not None for each in documents)
         if before is None:
-            return documents
-
-
-async def _put(
-    index: SearchIndex,
-    subject: Subject,
-    generation: int,
-    units: Sequence[tuple[Memory | Message, StoredVector]],
-) -> int:
-    if units:
-        await index.put(subject, [document(unit, generation, stored.vector) for unit, stored in units])
-    return len(units)
+            return count, complete

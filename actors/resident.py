@@ -295,7 +295,7 @@ class Residents:
         if loaded.head.revision or loaded.pending or loaded.memories:
             vectors = {v.id: v for v in await self._store.memory_vectors(subject, self._model)}
             resident.hot.put_memories(
-                (memory, _vector_of(memory, vectors.get(memory.id))) for memory in loaded.memories
+                (memory, vector_of(memory, vectors.get(memory.id))) for memory in loaded.memories
             )
         pages = await self._read_messages(resident)
         # What another owner appended since is taken up from the tail, where it is seen to be pending.
@@ -371,7 +371,7 @@ def items_of(messages: Iterable[Message]) -> tuple[Item, ...]:
     return tuple(Item(message.id, message.tokens, not message.infer) for message in messages)
 
 
-def _vector_of(memory: Memory, stored: StoredVector | None) -> Vector | None:
+def vector_of(memory: Memory, stored: StoredVector | None) -> Vector | None:
     """The stored vector, unless it was made of an earlier text."""
     if stored is None or stored.content_hash != content_hash(embedding_text(memory)):
         return None

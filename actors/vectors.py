@@ -1,6 +1,6 @@
-"""The work behind an ack: embedding what was added, and telling the search index.
+"""The work behind an ack: embedding what was added.
 
-The ack never waits for either. What is missing is the backlog, and it is found again when the subject is
+The ack never waits for it. What is missing is the backlog, and it is found again when the subject is
 activated, so nothing is lost with this process.
 """
 
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.indexing import Indexing
+from actors.reindex import document
 from actors.resident import Resident, Residents, content_hash
 from cluster.embedding.port import Embedder
 from cluster.logs import get_log
 from cluster.model import Memory, Message
 from cluster.retrieval.unit_text import embedding_text
-from cluster.search_index.port import IndexDocument, SearchIndex
+from cluster.search_index.port import IndexDocument
 from cluster.wide_store.port import StoredVector, WideStore
 from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import Subject
@@ -34,19 +37,19 @@ _MOMENT_SECONDS = 2.0
 
 
 class VectorQueue:
-    """Embeds and indexes the units of hot subjects in the background, batched over users."""
+    """Embeds the units of hot subjects in the background, batched over users."""
 
     def __init__(
         self,
         store: WideStore,
-        index: SearchIndex,
+        indexing: Indexing,
         embedder: Embedder,
         residents: Residents,
         *,
         batch_size: int,
     ) -> None:
         self._store = store
-        self._index = index
+        self._indexing = indexing
         self._embedder = embedder
         self._batch_size = batch_size
         self._residents = residents
@@ -54,11 +57,10 @@ class VectorQueue:
         self._embedding: Counter[Subject] = Counter()
         """Units taken from the queue whose vectors are not here yet."""
         self._progress = asyncio.Event()
-        self._forgotten: asyncio.Queue[tuple[Subject, int, tuple[tuple[str, int], ...]]] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         self.failures = 0
         self.failing: str | None = None
         """Why the last try failed; None when it did not."""
@@ -66,13 +68,13 @@ class VectorQueue:
 
     def start(self) -> None:
         """Begin the background work."""
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._run_forgotten())]
+        self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Stop; what is still queued is found again at the next activation."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def backlog(self, subject: Subject) -> int:
         """How many units of the subject wait for their embedding."""
@@ -89,13 +91,12 @@ class VectorQueue:
             self._idle.clear()
             self._wake.set()
 
-    def forget(self, subject: Subject, generation: int, gone: tuple[tuple[str, int], ...]) -> None:
-        """Remove (id, revision) pairs from the index; no pairs: all below `generation`."""
+    def drop(self, subject: Subject, ids: Iterable[str]) -> None:
+        """These are gone: they need no embedding any more."""
         queued = self._queue.get(subject)
         if queued is not None:
-            for unit, _ in gone:
+            for unit in ids:
                 queued.pop(unit, None)
-        self._forgotten.put_nowait((subject, generation, gone))
 
     async def soon(self, subject: Subject) -> None:
         """Wait for the subject's embeddings where that is a matter of a moment, so that what was added with
@@ -182,50 +183,19 @@ class VectorQueue:
         resident.touch()
         del self._embedding[resident.subject]
         self._progressed()
-        # The index comes first: a vector in the store means that the index has been told as well, so the
-        # missing vectors are the backlog of both.
-        await self._index.put(resident.subject, documents)
+        # The index comes first: a vector in the store means that the index has been told as well, or is
+        # known to be behind, so the missing vectors are the backlog of both.
+        await self._indexing.tell(resident.subject, documents)
         for kind, vectors in stored.items():
             if vectors:
                 await self._store.put_vectors(
                     resident.subject, generation, kind, self._embedder.model, vectors
                 )
         self.embedded += len(documents)
+        if resident.head.generation != generation:
+            # erased meanwhile, and what was put above may have come after that
+            self._indexing.forget(resident.subject, resident.head.generation, ())
 
     def _progressed(self) -> None:
         self._progress.set()
         self._progress = asyncio.Event()
-
-    async def _run_forgotten(self) -> None:
-        while True:
-            subject, generation, gone = await self._forgotten.get()
-            delay = _RETRY_SECONDS
-            while True:
-                try:
-                    if gone:
-                        await self._index.delete(subject, generation, gone)
-                    else:
-                        await self._index.delete_subject(subject, generation)
-                    break
-                except (Unavailable, Overloaded) as error:
-                    # Hydration keeps what is forgotten out of every answer meanwhile.
-                    self.failures += 1
-                    _log.warning("index deletion delayed", error=error.message, retry_seconds=delay)
-                    await asyncio.sleep(delay)
-                    delay = min(delay * 2, _MAX_RETRY_SECONDS)
-
-
-def document(unit: Memory | Message, generation: int, vector: NDArray[np.float32] | None) -> IndexDocument:
-    """A memory or message as the search index keeps it."""
-    memory = isinstance(unit, Memory)
-    return IndexDocument(
-        id=unit.id,
-        kind="memory" if memory else "message",
-        text=embedding_text(unit),
-        version=unit.revision if memory else unit.created_at,
-        generation=generation,
-        labels=unit.labels,
-        session=unit.session,
-        created_at=unit.created_at,
-        vector=vector,
-    )

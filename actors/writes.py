@@ -638,9 +638,8 @@ class Writes:
             def build() -> Changes | None:
                 return Changes(commit_id=request_id, at=self._clock(), actor="api", erase=True)
 
-            head = await self._commits.commit(resident, build)
+            await self._commits.commit(resident, build)
             self._loop.dispatch(events.Forgotten(subject, None))
-            self._vectors.forget(subject, head.generation, ())
         return EraseResult(
             subject_kind=subject.kind, subject_id=subject.id, memories=memories, messages=messages
         )

@@ -34,9 +34,31 @@ async def open_store(settings: Settings) -> WideStore:
     return store
 
 
-async def open_index(settings: Settings) -> SearchIndex:
-    """The search index, opened."""
-    index = Fts5Index(settings.data_dir, files=settings.shard_actors)
+async def open_index(settings: Settings, dimension: int | None = None) -> SearchIndex:
+    """The search index, opened. `dimension` is that of the embeddings: who fills an index has to say, who
+    only searches need not."""
+    index: SearchIndex
+    if settings.search_index == "opensearch":
+        from cluster.search_index.opensearch import OpenSearchIndex
+
+        password = settings.opensearch_password
+        index = OpenSearchIndex(
+            [url.strip() for url in settings.opensearch_url.split(",")],
+            dimension=dimension,
+            prefix=settings.opensearch_index_prefix,
+            user=settings.opensearch_user,
+            password=password.get_secret_value() if password else None,
+            tls_verify=settings.opensearch_tls_verify,
+            tls_certificate=settings.opensearch_tls_certificate,
+            engine=settings.opensearch_knn_engine,
+            shards=settings.opensearch_shards,
+            replicas=settings.opensearch_replicas,
+            timeout=settings.opensearch_timeout_seconds,
+            # what is left of a search's time is for answering without the index
+            search_timeout=settings.search_timeout_seconds / 2,
+        )
+    else:
+        index = Fts5Index(settings.data_dir, files=settings.shard_actors)
     await index.open()
     return index
 

@@ -77,8 +77,30 @@ class Settings(BaseModel):
     # stores
     wide_store: Literal["sqlite"] = "sqlite"
     """Where messages and memories are kept: `sqlite` is embedded."""
-    search_index: Literal["fts5"] = "fts5"
-    """Full text and vectors: `fts5` is embedded."""
+    search_index: Literal["fts5", "opensearch"] = "fts5"
+    """Full text and vectors: `fts5` is embedded, `opensearch` is for several machines."""
+    opensearch_url: str = Field(
+        "http://127.0.0.1:9200", pattern=r"^https?://[^,\s]+(\s*,\s*https?://[^,\s]+)*$"
+    )
+    """Where OpenSearch answers; several nodes of one cluster are separated by commas."""
+    opensearch_user: str | None = None
+    """Login, where OpenSearch asks for one."""
+    opensearch_password: SecretStr | None = None
+    """Password of `opensearch_user`."""
+    opensearch_tls_verify: bool = True
+    """Check OpenSearch's certificate."""
+    opensearch_tls_certificate: Path | None = None
+    """CA bundle (PEM) to check it with, for a private authority."""
+    opensearch_index_prefix: str = Field("memgrid", pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")
+    """How the names of memgrid's indices begin: two memgrids on one OpenSearch need two."""
+    opensearch_knn_engine: Literal["lucene", "faiss"] = "lucene"
+    """Engine for vectors when an index is made; `faiss` needs the k-NN plugin's native libraries."""
+    opensearch_shards: int = Field(1, ge=1, le=1024)
+    """Primary shards of an index when it is made: one for every 30 GB or so."""
+    opensearch_replicas: int = Field(1, ge=0, le=16)
+    """Copies of each shard, as far as there are nodes for them."""
+    opensearch_timeout_seconds: float = Field(10.0, gt=0)
+    """How long one request that writes may take, and how long a busy server is asked again."""
 
     # buffer and extraction
     buffer_full_tokens: int = Field(8192, ge=1)

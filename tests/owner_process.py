@@ -19,7 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.logs import configure_logs
 from cluster.model import Changes, Head, Message
+from cluster.settings import Settings
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.operations import OPERATIONS
 from memgrid.subject import Subject
@@ -112,4 +114,5 @@ async def answer(ask: Asking, call: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    configure_logs(Settings())  # to stderr: stdout is for replies
     asyncio.run(serve(Path(sys.argv[1]), sys.argv[2]))

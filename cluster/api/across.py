@@ -19,7 +19,7 @@ import msgspec
 from cluster.api.exchange import Exchange
 from cluster.model import Labels
 from cluster.search_index.port import IndexHit, IndexQuery
-from memgrid.errors import InvalidInput, MemgridError, Unavailable
+from memgrid.errors import InternalError, InvalidInput, MemgridError, Overloaded, Unavailable
 from memgrid.models import ListQuery, ResultType, SearchQuery
 from memgrid.operations import DeleteMemories, Hydrate
 from memgrid.routing import Call
@@ -100,7 +100,7 @@ async def _propose(
                 limit=query.top_k * _CANDIDATES,
             )
         )
-    except Unavailable as error:
+    except (Unavailable, Overloaded, InternalError) as error:
         call.services.log.warning("search index failed", request_id=call.request_id, code=error.code)
         return (), ("search_index",)
     return hits, ()

@@ -114,6 +114,11 @@ class HotSubject:
         """Until when a search made at `now` stays true if nothing changes: the next expiry."""
         return self._units.next_end(now)
 
+    def vector(self, unit_id: str) -> Vector | None:
+        """The unit's vector, if it has one."""
+        ordinal = self._units.ordinal(unit_id)
+        return None if ordinal is None else self._vectors.vector(ordinal)
+
     def needs_vector(self, unit_id: str) -> bool:
         """Whether the unit is here, and has no vector yet."""
         ordinal = self._units.ordinal(unit_id)

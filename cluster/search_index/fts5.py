@@ -10,7 +10,7 @@ BM25 counts how rare a term is over a whole file, not over the subject.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from heapq import nlargest
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Literal
 from cluster.search_index import fts5_documents as documents_
 from cluster.search_index.fts5_file import IndexFile, index_files, remove_file
 from cluster.search_index.indexed import check_query
-from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery
+from cluster.search_index.port import Filling, IndexDocument, IndexedKind, IndexHit, IndexQuery
 from memgrid.subject import Subject, shard_of, subject_from_key
 
 
@@ -35,18 +35,6 @@ class Fts5Index:
             raise ValueError("an index has at least one file")
         self._directory = path if isinstance(path, Path) else None
         self._files = [IndexFile(self._directory, number, files) for number in range(files)]
-
-    @property
-    def rebuilt(self) -> bool:
-        """True once a file was missing, damaged or outdated and made anew: what it held must be put again."""
-        return any(file.rebuilt for file in self._files)
-
-    def incarnation(self, subject: Subject) -> str:
-        """Changes when the subject's file is made anew, by this process or another. Raises Unavailable.
-
-        Whoever remembers how far a subject is indexed remembers this with it.
-        """
-        return self._file(subject).incarnation
 
     async def open(self) -> None:
         if self._directory is not None:
@@ -97,6 +85,32 @@ class Fts5Index:
 
     async def count(self, subject: Subject) -> int:
         return await self._file(subject).read(partial(documents_.count, subject=subject))
+
+    async def listed(
+        self, subject: Subject, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[tuple[str, IndexedKind]], str | None]:
+        after = int(cursor) if cursor else 0
+        return await self._file(subject).read(
+            partial(documents_.listed, subject=subject, after=after, limit=limit)
+        )
+
+    async def filling(self, shards: Iterable[int]) -> Filling:
+        found = await asyncio.gather(*(file.read(documents_.filling) for file in self._files))
+        return Filling(
+            filled=frozenset(shards).intersection(*(each.filled for each in found)),
+            rebuilding=any(each.rebuilding for each in found),
+        )
+
+    async def set_filled(self, shards: Iterable[int]) -> None:
+        job = partial(documents_.set_filled, shards=list(shards))
+        await asyncio.gather(*(file.write(job) for file in self._files))
+
+    async def begin_rebuild(self) -> None:
+        """A file is filled again as it is: what it has stays, and old versions replace no newer ones."""
+        await asyncio.gather(*(file.write(documents_.begin_rebuild) for file in self._files))
+
+    async def end_rebuild(self) -> None:
+        await asyncio.gather(*(file.write(documents_.end_rebuild) for file in self._files))
 
     async def ping(self) -> None:
         await asyncio.gather(

@@ -23,7 +23,7 @@ from cluster.search_index.indexed import (
     scope_token,
     unit_vector,
 )
-from cluster.search_index.port import IndexDocument, IndexedKind, IndexQuery
+from cluster.search_index.port import Filling, IndexDocument, IndexedKind, IndexQuery
 from memgrid.subject import Subject
 
 MAX_VECTORS: Final = 50_000
@@ -225,6 +225,50 @@ def count(connection: sqlite3.Connection, subject: Subject) -> int:
         "SELECT count(d.kind) FROM subjects s JOIN documents d ON d.subject = s.no WHERE s.key = ?",
         (subject.key,),
     ).fetchone()[0]
+
+
+def listed(
+    connection: sqlite3.Connection, subject: Subject, after: int, limit: int
+) -> tuple[list[tuple[str, IndexedKind]], str | None]:
+    """(id, kind) of a page of the subject's documents, and the next cursor."""
+    rows = connection.execute(
+        """
+        SELECT d.no, d.id, d.kind FROM subjects s JOIN documents d ON d.subject = s.no
+        WHERE s.key = ? AND d.kind IS NOT NULL AND d.no > ? ORDER BY d.no LIMIT ?
+        """,
+        (subject.key, after, limit),
+    ).fetchall()
+    return [(id_, kind) for _, id_, kind in rows], str(rows[-1][0]) if len(rows) == limit else None
+
+
+# --- filling ----------------------------------------------------------------------------------
+
+
+def filling(connection: sqlite3.Connection) -> Filling:
+    """Which shards this file has completely."""
+    [(rebuilding,)] = connection.execute("SELECT rebuilding FROM meta").fetchall()
+    shards = (shard for (shard,) in connection.execute("SELECT shard FROM filled"))
+    return Filling(filled=frozenset(shards), rebuilding=bool(rebuilding))
+
+
+def set_filled(connection: sqlite3.Connection, shards: Sequence[int]) -> None:
+    """These are complete."""
+    connection.executemany("INSERT OR IGNORE INTO filled VALUES (?)", [(shard,) for shard in shards])
+
+
+def begin_rebuild(connection: sqlite3.Connection) -> None:
+    """No shard is known to be complete any more; nothing changes while a rebuild is under way."""
+    if not filling(connection).rebuilding:
+        connection.execute("DELETE FROM filled")
+        connection.execute("UPDATE meta SET rebuilding = 1")
+
+
+def end_rebuild(connection: sqlite3.Connection) -> None:
+    """The rebuild is over."""
+    connection.execute("UPDATE meta SET rebuilding = 0")
+
+
+# --- words and vectors ------------------------------------------------------------------------
 
 
 def _by_text(connection: sqlite3.Connection, scope: str, text: str, limit: int) -> dict[int, float]:

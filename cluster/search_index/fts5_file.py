@@ -26,7 +26,7 @@ import structlog
 
 from memgrid.errors import Unavailable
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MAX_BATCH: Final = 64
 """Jobs in one transaction."""
 MAX_WAITING: Final = 10_000
@@ -39,7 +39,7 @@ Job = Callable[[sqlite3.Connection], Any]
 
 T = TypeVar("T")
 
-_TABLES = frozenset({"meta", "subjects", "documents", "vectors", "words"})
+_TABLES = frozenset({"meta", "filled", "subjects", "documents", "vectors", "words"})
 _NAME = re.compile(r"index-(\d+)(?:-r(\d+))?\.sqlite")
 
 _log = structlog.get_logger(__name__)
@@ -77,16 +77,6 @@ class IndexFile:
         self._readers: ThreadPoolExecutor | None = None
         self._reader = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
-        self.rebuilt = False
-        """True once the file was found missing, damaged or outdated and made anew: index again."""
-
-    @property
-    def incarnation(self) -> str:
-        """Changes whenever the file is made anew, by whichever process. Raises Unavailable when closed."""
-        opened = self._opened
-        if opened is None:
-            raise _closed()
-        return opened.incarnation
 
     async def open(self) -> None:
         """Open or create the file. Raises Unavailable when that cannot be done."""
@@ -296,9 +286,10 @@ class IndexFile:
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
             if version == 0 and not tables:
                 _create_schema(connection)
-                connection.execute("INSERT INTO meta VALUES (?, ?)", (uuid.uuid4().hex, self._files))
+                connection.execute(
+                    "INSERT INTO meta (incarnation, files) VALUES (?, ?)", (uuid.uuid4().hex, self._files)
+                )
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                self.rebuilt = True
             elif version != SCHEMA_VERSION or not tables >= _TABLES:
                 raise _Outdated(f"another schema, of version {version}")
             made = connection.execute("SELECT incarnation, files FROM meta").fetchone()

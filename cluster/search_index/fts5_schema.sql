@@ -2,7 +2,12 @@
 
 CREATE TABLE meta (
     incarnation TEXT NOT NULL,     -- a new one each time the file is made anew
-    files       INTEGER NOT NULL   -- subjects are spread over so many files
+    files       INTEGER NOT NULL,  -- subjects are spread over so many files
+    rebuilding  INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE filled (
+    shard INTEGER PRIMARY KEY      -- everything of it has been put since the file was made
 );
 
 CREATE TABLE subjects (

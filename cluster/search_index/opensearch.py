@@ -16,6 +16,7 @@ from cluster.search_index import opensearch_documents as documents_
 from cluster.search_index.indexed import check_query
 from cluster.search_index.opensearch_bulk import BulkWriter
 from cluster.search_index.opensearch_client import (
+    LoginRefused,
     Missing,
     asked,
     connect,
@@ -24,13 +25,21 @@ from cluster.search_index.opensearch_client import (
 )
 from cluster.search_index.opensearch_documents import Layout
 from cluster.search_index.opensearch_versions import KnnEngine, Versions
-from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery
-from memgrid.errors import Unavailable
+from cluster.search_index.port import (
+    Filling,
+    IndexDocument,
+    IndexedKind,
+    IndexHit,
+    IndexQuery,
+    RefusedDocuments,
+)
+from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import Subject
 
 _DELETE_SECONDS: Final = 300.0
 """How long deleting all documents of one subject may take."""
 _DELETE_ROUNDS: Final = 5
+_FILLED_PAGE: Final = 1000
 
 _log = structlog.get_logger(__name__)
 
@@ -74,11 +83,13 @@ class OpenSearchIndex:
     async def open(self) -> None:
         """Find or make the index. A server that is away is no obstacle: it is looked for again when needed.
 
-        Raises InvalidInput for an index of a newer memgrid, Refused for a login that is refused.
+        Raises InvalidInput for an index of a newer memgrid, LoginRefused.
         """
         try:
             await self._versions.ensure()
-        except Unavailable as error:
+        except LoginRefused:
+            raise
+        except (Unavailable, Overloaded) as error:
             _log.warning("search index is away", error=error.message)
 
     async def close(self) -> None:
@@ -86,9 +97,16 @@ class OpenSearchIndex:
         await self._client.close()
 
     async def put(self, subject: Subject, documents: Sequence[IndexDocument]) -> None:
-        if documents:
-            layout = await self._layout()
-            await self._writer.write([documents_.put(subject, document, layout) for document in documents])
+        if not documents:
+            return
+        layout = await self._layout()
+        try:
+            await self._write_documents(subject, documents, layout)
+        except RefusedDocuments:
+            if (await self._versions.ensure()).layout == layout:
+                raise
+            # the index has been made anew meanwhile, for a server that analyses otherwise
+            await self._write_documents(subject, documents, await self._layout())
 
     async def delete(self, subject: Subject, generation: int, ids: Sequence[tuple[str, int]]) -> None:
         await self._writer.write([documents_.gone(subject, generation, id_, version) for id_, version in ids])
@@ -155,12 +173,58 @@ class OpenSearchIndex:
         )
         return int(answer["count"])
 
+    async def listed(
+        self, subject: Subject, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[tuple[str, IndexedKind]], str | None]:
+        if cursor is None:
+            await self.refresh()
+        answer = await asked(
+            self._client.search(
+                index=self._versions.write,
+                body=documents_.listing(subject, int(cursor) if cursor else None, limit),
+                params={"routing": documents_.routing_of(subject)},
+            )
+        )
+        hits = answer["hits"]["hits"]
+        rows = [(hit["_source"]["unit"][-1], hit["_source"]["kind"]) for hit in hits]
+        return rows, str(hits[-1]["sort"][0]) if len(hits) == limit else None
+
+    async def filling(self, shards: Iterable[int]) -> Filling:
+        await self._versions.ensure()
+        names = {documents_.filled_id(shard): shard for shard in shards}
+        filled: set[int] = set()
+        for page in _pages(list(names), _FILLED_PAGE):
+            docs = [{"_id": name, "routing": documents_.FILLED_ROUTING} for name in page]
+            answer = await asked(
+                self._client.mget(
+                    index=self._versions.write,
+                    body={"docs": docs},
+                    params={"_source": "false", "filter_path": "docs._id,docs.found"},
+                )
+            )
+            filled.update(names[doc["_id"]] for doc in answer["docs"] if doc.get("found"))
+        return Filling(filled=frozenset(filled), rebuilding=len(await self._versions.readable()) > 1)
+
+    async def set_filled(self, shards: Iterable[int]) -> None:
+        await self._writer.write([documents_.filled(shard) for shard in shards])
+
+    async def begin_rebuild(self) -> None:
+        await self._versions.begin()
+
+    async def end_rebuild(self) -> None:
+        await self._versions.end()
+
     async def refresh(self) -> None:
         """Make everything written so far visible to searches, which happens by itself once a second."""
         await asked(self._client.indices.refresh(index=self._versions.write))
 
     async def ping(self) -> None:
         await asked(self._client.indices.get_alias(name=self._versions.write))
+
+    async def _write_documents(
+        self, subject: Subject, documents: Sequence[IndexDocument], layout: Layout
+    ) -> None:
+        await self._writer.write([documents_.put(subject, document, layout) for document in documents])
 
     async def _layout(self) -> Layout:
         return (await self._versions.made()).layout
@@ -184,3 +248,7 @@ class OpenSearchIndex:
                 raise from_status(int(each["status"]), reason_of(each["error"]))
             hits.append(each.get("hits", {}).get("hits", ()))
         return hits
+
+
+def _pages(names: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (names[start : start + size] for start in range(0, len(names), size))

@@ -29,7 +29,11 @@ _CONNECTIONS = 16
 
 
 class Refused(InternalError):
-    """The server does not take this: a login that is refused, or a request it does not understand."""
+    """The server does not understand or allow this request."""
+
+
+class LoginRefused(Unavailable):
+    """The server wants another user or password."""
 
 
 class Missing(Unavailable):
@@ -72,7 +76,7 @@ def connect(
 
 
 async def asked(request: Awaitable[Any]) -> Any:
-    """The answer. Raises Unavailable (Missing, Blocked), Overloaded or Refused."""
+    """The answer. Raises Unavailable (Missing, Blocked, LoginRefused), Overloaded or Refused."""
     try:
         return await request
     except TransportError as error:
@@ -90,8 +94,8 @@ def translated(error: TransportError) -> MemgridError:
     if isinstance(error, AuthenticationException | AuthorizationException):
         if "cluster_block" in str(error.error):
             return Blocked(reason_of(error.info or error.error), retry_after=RETRY_AFTER)
-        return Refused(
-            "OpenSearch refuses the login",
+        return LoginRefused(
+            f"OpenSearch refuses the login: {reason_of(error.info or error.error)}",
             remedy="see MEMGRID_OPENSEARCH_USER and MEMGRID_OPENSEARCH_PASSWORD",
         )
     if isinstance(error, NotFoundError):

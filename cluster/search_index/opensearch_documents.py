@@ -227,6 +227,14 @@ def live(subject: Subject, floor: int) -> dict[str, Any]:
     }
 
 
+def listing(subject: Subject, after: int | None, limit: int) -> dict[str, Any]:
+    """A page of what there is of a subject, in the order of its last writes."""
+    page: dict[str, Any] = {"query": live(subject, 0), "size": limit, "sort": [{"_seq_no": "asc"}]}
+    if after is not None:
+        page["search_after"] = [after]
+    return page
+
+
 def msearch_body(header: Mapping[str, Any], questions: Iterable[Mapping[str, Any]]) -> bytes:
     """Several questions as one request."""
     lines: list[bytes] = []

@@ -6,8 +6,8 @@ and searches across the subjects of a tenant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -18,6 +18,8 @@ from memgrid.errors import InternalError
 from memgrid.subject import Subject
 
 IndexedKind = Literal["memory", "message"]
+FOREVER: Final = (1 << 42) - 1
+"""The version of a deletion that nothing outlives: a message is never changed, so its version is a time."""
 
 
 class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +29,8 @@ class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
     kind: IndexedKind
     text: str
     version: int
-    """The revision (memory) or arrival time (message): an older version never replaces a newer one."""
+    """The revision (memory) or arrival time (message), below FOREVER: an older version never replaces a
+    newer one."""
     generation: int
     labels: Labels = {}
     session: str | None = None
@@ -60,6 +63,15 @@ class IndexHit(msgspec.Struct, frozen=True):
     """Cosine, None when only the words found it."""
 
 
+class Filling(msgspec.Struct, frozen=True):
+    """How far the index has been filled."""
+
+    filled: frozenset[int]
+    """Those shards of which everything has been put since the index was made."""
+    rebuilding: bool
+    """Whether the index is being made anew, by whoever called `begin_rebuild`."""
+
+
 class RefusedDocuments(InternalError):
     """The index does not take these documents, now or later; all others of the same put are in it."""
 
@@ -76,11 +88,6 @@ class SearchIndex(Protocol):
 
     Everything may raise `Unavailable` or `Overloaded`, and may be called again then.
     """
-
-    @property
-    def rebuilt(self) -> bool:
-        """Whether `open` found no index, or one that had to be made anew: it has to be filled again."""
-        ...
 
     async def open(self) -> None:
         """Connect and create what is missing; a damaged or outdated index is dropped and made anew."""
@@ -106,6 +113,34 @@ class SearchIndex(Protocol):
 
     async def count(self, subject: Subject) -> int:
         """How many documents the index holds of a subject."""
+        ...
+
+    async def listed(
+        self, subject: Subject, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[Sequence[tuple[str, IndexedKind]], str | None]:
+        """(id, kind) of the subject's documents of its current generation, and the next cursor."""
+        ...
+
+    # filling it
+
+    async def filling(self, shards: Iterable[int]) -> Filling:
+        """Which of these shards are known to be complete. The marks are in the index itself: one that was
+        lost is made anew here, and has none."""
+        ...
+
+    async def set_filled(self, shards: Iterable[int]) -> None:
+        """Everything of these shards has been put."""
+        ...
+
+    async def begin_rebuild(self) -> None:
+        """Start an index beside the one in use, with no shard filled; called again it goes on with that.
+
+        From here on writes go to the new one, and searches see both.
+        """
+        ...
+
+    async def end_rebuild(self) -> None:
+        """The new index is complete: it takes over, and the old one is gone."""
         ...
 
     async def ping(self) -> None: ...
