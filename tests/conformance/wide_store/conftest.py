@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from cluster.wide_store.cassandra import CassandraStore
 from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
+from tests.conformance.wide_store.cassandra_keyspace import CassandraKeyspace
 from tests.conformance.wide_store.samples import NOW
+from tests.servers.cassandra import CassandraCluster
 
 SHARDS = 16
+HISTORY_MESSAGES = 100_000
+HISTORY_MESSAGES_IN_CASSANDRA = 20_000
+"""A fifth: every page is several round trips, and benchmarks measure longer histories."""
 
 
 class ManualClock:
@@ -29,12 +35,30 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite-memory", "sqlite-file", "sqlite-files"])
+@pytest.fixture(scope="session")
+def cassandra_keyspace(cassandra: CassandraCluster) -> Iterator[CassandraKeyspace]:
+    keyspace = CassandraKeyspace(cassandra)
+    yield keyspace
+    keyspace.close()
+
+
+@pytest.fixture
+def cassandra_stores(
+    cassandra_keyspace: CassandraKeyspace, clock: ManualClock
+) -> Iterator[tuple[CassandraStore, CassandraStore]]:
+    first, second = (CassandraStore(each, clock=clock) for each in cassandra_keyspace.connections)
+    yield first, second
+    cassandra_keyspace.empty()
+
+
+@pytest.fixture(params=["sqlite-memory", "sqlite-file", "sqlite-files", "cassandra"])
 async def stores(
     request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
 ) -> AsyncIterator[tuple[WideStore, WideStore]]:
     """Two handles of one store, as two processes would have them (in memory there is only one)."""
-    if request.param == "sqlite-memory":
+    if request.param == "cassandra":
+        first, second = request.getfixturevalue("cassandra_stores")
+    elif request.param == "sqlite-memory":
         first = second = SqliteStore(":memory:", clock=clock)
     else:
         files = 3 if request.param == "sqlite-files" else 1
@@ -50,3 +74,9 @@ async def stores(
 @pytest.fixture
 def store(stores: tuple[WideStore, WideStore]) -> WideStore:
     return stores[0]
+
+
+@pytest.fixture
+def history_messages(store: WideStore) -> int:
+    """How long a history is."""
+    return HISTORY_MESSAGES_IN_CASSANDRA if isinstance(store, CassandraStore) else HISTORY_MESSAGES
