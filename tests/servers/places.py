@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 ROOT_VARIABLE = "MEMGRID_TEST_SERVERS"
 NOBODY = 65534
@@ -56,10 +59,17 @@ def check_reachable(path: Path) -> None:
 
 @contextmanager
 def new_folder(prefix: str = "run") -> Generator[Path]:
-    """An empty folder that the servers can use, removed at the end."""
+    """An empty folder that the servers can use, removed at the end.
+
+    Those that killed tests left behind are removed now.
+    """
     parent = root() / "tmp"
     parent.mkdir(exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=parent))
+    for left in parent.iterdir():
+        maker = re.fullmatch(r"\w+-(\d+)-\w+", left.name)
+        if maker and not psutil.pid_exists(int(maker[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{prefix}-{os.getpid()}-", dir=parent))
     path.chmod(0o755)
     try:
         yield path

@@ -24,7 +24,14 @@ from tests.servers.fixtures import need
 from tests.servers.java import Jdk, choose, installed
 from tests.servers.maven import Artifact, fetch
 from tests.servers.opensearch import OpenSearch, OpenSearchNode
-from tests.servers.places import ROOT_VARIABLE, ServersUnavailable, built_once, check_reachable, root
+from tests.servers.places import (
+    ROOT_VARIABLE,
+    ServersUnavailable,
+    built_once,
+    check_reachable,
+    new_folder,
+    root,
+)
 from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
 
 REPOSITORY = Path(__file__).parents[2]
@@ -237,6 +244,21 @@ def test_a_folder_closed_to_the_unprivileged_is_named(
     closed.chmod(0o700)
     with pytest.raises(ServersUnavailable, match=str(closed)):
         check_reachable(closed / "inner")
+
+
+def test_what_a_killed_test_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("tests.servers.places.unprivileged", lambda: None)
+    with subprocess.Popen(SLEEP) as gone:
+        gone.kill()
+    left = tmp_path / f"tmp/run-{gone.pid}-abc"
+    (left / "data").mkdir(parents=True)
+    with new_folder() as ours:
+        assert list((tmp_path / "tmp").iterdir()) == [ours]
+        with new_folder() as other:
+            assert ours.is_dir()
+        assert not other.exists()
+    assert not ours.exists()
 
 
 def test_two_at_once_build_one(tmp_path: Path) -> None:
