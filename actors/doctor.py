@@ -15,19 +15,17 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import httpx
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from actors.findings import SCHEMA, Finding, State
 from cluster.security import check_bind, has_keys
 from cluster.settings import Settings
 from cluster.wide_store.data_dir import MOUNTS, network_file_system
 from memgrid.client import AsyncMemgrid
 from memgrid.errors import MemgridError
-
-State = Literal["ok", "warning", "failed"]
 
 MIN_PYTHON = (3, 11)
 MIN_SQLITE = (3, 37)
@@ -44,15 +42,6 @@ LOCK_FILE = Path(__file__).parent.parent / "requirements.lock"
 _ABOUT_SPORT = "我每个周末都和朋友打羽毛球。"
 _ABOUT_TEA = "The kitchen shelf is full of green tea."
 _QUESTIONS = (("他喜欢什么运动？", 0), ("Which drink is in the kitchen?", 1))
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    name: str
-    state: State
-    found: str
-    fix: str | None = None
 
 
 async def examine(load: Callable[[], Settings]) -> list[Finding]:
@@ -238,8 +227,16 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
     """The store as it is; one that is not there yet is not made."""
     from cluster.composition import open_store
 
-    keyed = False
-    if settings.data_dir.exists():
+    keyed, is_there = False, settings.data_dir.exists()
+    if settings.wide_store == "cassandra":
+        from actors.doctor_cassandra import examine_cassandra
+
+        is_there = False
+        async for finding in examine_cassandra(settings):
+            yield finding
+            if finding.name == SCHEMA:
+                is_there = finding.state == "ok"
+    if is_there:
         try:
             store = await open_store(settings)
         except MemgridError as error:
@@ -250,7 +247,7 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
             keyed = await has_keys(store)
         finally:
             await store.close()
-        yield Finding("store", "ok", f"opens; {settings.shards} shards")
+        yield Finding("store", "ok", f"{settings.wide_store} opens; {settings.shards} shards")
     try:
         check_bind(settings.host, keyed)
     except MemgridError as error:

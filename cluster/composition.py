@@ -5,6 +5,8 @@ What talks to an endpoint is imported when it is asked for: the embedded default
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cluster.embedding.batching import BatchingEmbedder
 from cluster.embedding.bundled import BUNDLED_MODELS, BundledEmbedder
 from cluster.embedding.port import Embedder
@@ -23,15 +25,52 @@ from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from cluster.wide_store.cassandra_connection import CassandraConnection
+
 _ENDPOINT_REQUESTS = 4
 """Batches at a time to an embedding endpoint; a bundled model has one worker."""
 
 
 async def open_store(settings: Settings) -> WideStore:
     """The wide store, opened: its schema is there, and its number of shards is the setting's."""
-    store = SqliteStore(settings.data_dir, files=settings.shard_actors)
+    store: WideStore
+    if settings.wide_store == "cassandra":
+        from cluster.wide_store.cassandra import CassandraStore
+
+        store = CassandraStore(build_cassandra_connection(settings))
+    else:
+        store = SqliteStore(settings.data_dir, files=settings.shard_actors)
     await store.open(shards=settings.shards)
     return store
+
+
+def build_cassandra_connection(settings: Settings) -> CassandraConnection:
+    """The way to Cassandra, not connected yet."""
+    from cluster.wide_store.cassandra_connection import CassandraConnection, CassandraOptions
+
+    password = settings.cassandra_password
+    return CassandraConnection(
+        CassandraOptions(
+            contact_points=[host.strip() for host in settings.cassandra_contact_points.split(",")],
+            port=settings.cassandra_port,
+            keyspace=settings.cassandra_keyspace,
+            local_dc=settings.cassandra_local_dc,
+            replication=settings.cassandra_replication,
+            consistency=settings.cassandra_consistency,
+            username=settings.cassandra_username,
+            password=password.get_secret_value() if password else None,
+            tls=settings.cassandra_tls,
+            ca=settings.cassandra_ca,
+            certificate=settings.cassandra_certificate,
+            key=settings.cassandra_key,
+            tls_verify=settings.cassandra_tls_verify,
+            timeout=settings.cassandra_timeout_seconds,
+            connect_timeout=settings.cassandra_connect_timeout_seconds,
+            max_in_flight=settings.cassandra_max_in_flight,
+            speculative_delay=settings.cassandra_speculative_seconds or None,
+        )
+    )
 
 
 async def open_index(settings: Settings, dimension: int | None = None) -> SearchIndex:

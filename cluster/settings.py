@@ -75,8 +75,43 @@ class Settings(BaseModel):
     """Serve's HAProxy mode, where the platform has it."""
 
     # stores
-    wide_store: Literal["sqlite"] = "sqlite"
-    """Where messages and memories are kept: `sqlite` is embedded."""
+    wide_store: Literal["sqlite", "cassandra"] = "sqlite"
+    """Where messages and memories are kept: `sqlite` is embedded, `cassandra` is for several machines."""
+    cassandra_contact_points: str = "127.0.0.1"
+    """Nodes to ask first, separated by commas; the others are found through them."""
+    cassandra_port: int = Field(9042, ge=1, le=65535)
+    """Where the nodes speak CQL."""
+    cassandra_keyspace: str = Field("memgrid", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    """Keyspace of this store; created when it is not there."""
+    cassandra_replication: str | None = Field(None, pattern=r"^\s*[\w.-]+:\d+(\s*,\s*[\w.-]+:\d+)*\s*$")
+    """Copies in each datacentre when the keyspace is created, as `dc1:3,dc2:3`; unset: three (or as many as
+    there are nodes) in the local one."""
+    cassandra_local_dc: str | None = None
+    """Datacentre whose nodes are asked; unset: that of the node reached first."""
+    cassandra_consistency: Literal["local_quorum", "quorum"] = "local_quorum"
+    """`local_quorum` while one datacentre writes; `quorum` when several write to this keyspace."""
+    cassandra_username: str | None = None
+    """Login, where Cassandra asks for one."""
+    cassandra_password: SecretStr | None = None
+    """Password of `cassandra_username`."""
+    cassandra_tls: bool = False
+    """Speak TLS; implied by any of the files below."""
+    cassandra_ca: Path | None = None
+    """CA bundle (PEM) to check the nodes' certificates with, for a private authority."""
+    cassandra_certificate: Path | None = None
+    """Certificate (PEM) to show, where nodes ask for one."""
+    cassandra_key: Path | None = None
+    """Private key (PEM) of `cassandra_certificate`."""
+    cassandra_tls_verify: bool = True
+    """Check the nodes' certificates."""
+    cassandra_timeout_seconds: float = Field(10.0, gt=0)
+    """How long one request to Cassandra may take, a second try on another node included."""
+    cassandra_connect_timeout_seconds: float = Field(10.0, gt=0)
+    """How long connecting to a node may take."""
+    cassandra_max_in_flight: int = Field(1024, ge=1)
+    """Requests to Cassandra at a time in one process; more of them wait."""
+    cassandra_speculative_seconds: float = Field(0.5, ge=0)
+    """Wait after which an idempotent request is sent to a second node, too; 0: never."""
     search_index: Literal["fts5", "opensearch"] = "fts5"
     """Full text and vectors: `fts5` is embedded, `opensearch` is for several machines."""
     opensearch_url: str = Field(

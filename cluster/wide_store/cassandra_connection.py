@@ -312,6 +312,19 @@ class CassandraConnection:
         except _DRIVER_ERRORS as error:
             raise _mapped(error, "Cassandra refused a statement") from error
 
+    async def ask_each_node(self, statement: str) -> dict[str, list[Row]]:
+        """The answers of all nodes that are up, by address: about themselves."""
+        session = self._opened()
+        hosts = [host for host in self._metadata().all_hosts() if host.is_up]
+
+        def ask() -> dict[str, list[Row]]:
+            return {str(host.address): list(session.execute(statement, host=host)) for host in hosts}
+
+        try:
+            return await asyncio.to_thread(ask)
+        except _DRIVER_ERRORS as error:
+            raise _mapped(error, "a node does not answer") from error
+
     def _bind(self, name: str, values: Sequence[Any]) -> BoundStatement:
         prepared = self._prepared.get(name)
         if prepared is None:
