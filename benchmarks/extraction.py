@@ -50,7 +50,7 @@ from cluster.settings import Settings
 
 SMALL_TIMEOUT_SECONDS = 600.0
 """A call of the small model on a busy machine; an answer is cut off at SMALL_MAX_TOKENS."""
-SMALL_MAX_TOKENS = 800
+SMALL_MAX_TOKENS = 400
 
 _COLUMNS: dict[str, Callable[[Figures], str]] = {
     "dialogues": lambda figures: str(figures.dialogues),

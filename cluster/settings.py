@@ -32,6 +32,7 @@ NOT_SETTINGS = frozenset(
     {
         *("MEMGRID_URL", "MEMGRID_API_KEY"),
         *("MEMGRID_TEST_DATA", "MEMGRID_TEST_CRDS", "MEMGRID_TEST_SERVERS", "MEMGRID_SOAK_SECONDS"),
+        "MEMGRID_TEST_SMALL_MODEL",
     }
 )
 """Of the clients and of the tests: they may be in the same environment."""
