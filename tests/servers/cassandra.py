@@ -325,7 +325,7 @@ class CassandraCluster:
         if self.login:
             lines["MEMGRID_CASSANDRA_USERNAME"], lines["MEMGRID_CASSANDRA_PASSWORD"] = self.login
         if self.ca:
-            lines |= {"MEMGRID_CASSANDRA_TLS": "true", "MEMGRID_CASSANDRA_TLS_CA": str(self.ca)}
+            lines |= {"MEMGRID_CASSANDRA_TLS": "true", "MEMGRID_CASSANDRA_CA": str(self.ca)}
         return lines
 
     def _commands(self) -> list[list[str]]:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 import yaml
 
+from cluster.settings import load_settings
 from tests.servers import cassandra, opensearch, opensearch_home
 from tests.servers.cassandra import Cassandra, CassandraCluster
 from tests.servers.fixtures import need
@@ -114,6 +115,18 @@ def test_a_cluster_is_not_started_on_the_data_of_another(tmp_path: Path) -> None
     CassandraCluster(tmp_path, nodes=3).save()
     with pytest.raises(ServerFailed, match=r"data of 3 node\(s\): wipe"):
         CassandraCluster(tmp_path, nodes=1).save()
+
+
+def test_memgrid_understands_what_make_servers_prints(tmp_path: Path) -> None:
+    printed = {
+        **CassandraCluster(tmp_path, nodes=2, auth=True, tls=True, port=9052).environment(),
+        **OpenSearchNode(tmp_path, port=9252, secured=True).environment(),
+    }
+    settings = load_settings(environ=printed, env_file=None)
+    assert (settings.wide_store, settings.search_index) == ("cassandra", "opensearch")
+    assert (settings.cassandra_contact_points, settings.cassandra_port) == ("127.0.0.1,127.0.0.2", 9052)
+    assert settings.cassandra_tls
+    assert settings.opensearch_url == "https://127.0.0.1:9252"
 
 
 # Docker
@@ -320,8 +333,8 @@ def test_a_pid_given_to_another_process_is_not_ours(tmp_path: Path, process: Ser
     stranger = ServerProcess(tmp_path, detached=True)
     assert stranger.pid is None
     stranger.kill()
-    assert psutil.pid_exists(known["pid"])
-    psutil.Process(known["pid"]).kill()
+    kept.write_text(json.dumps(known))
+    assert process.pid == known["pid"]
 
 
 def test_a_server_that_dies_says_what_it_said(tmp_path: Path, process: ServerProcess) -> None:
