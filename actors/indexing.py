@@ -14,10 +14,11 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from actors.reindex import Refill, documents_of, reindex_subject
+from actors.reindex import Refill, documents_of, put_all, reindex_subject
 from actors.resident import Residents
 from cluster.logs import get_log
-from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, RefusedDocuments, SearchIndex
+from cluster.search_index.behind import INDEX_BEHIND
+from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, SearchIndex
 from cluster.wide_store.port import WideStore
 from memgrid.errors import MemgridError
 from memgrid.subject import Subject, shard_of
@@ -33,7 +34,6 @@ MAX_OWED = 100_000
 """Units and deletions kept by id; beyond it whole shards are put again."""
 MAX_UNCLEAN = 2_000
 """Subjects of one shard that are remembered to have lost documents; beyond it every subject is compared."""
-_BEHIND = "index_behind"
 _BATCH = 200
 
 
@@ -105,7 +105,7 @@ class Indexing:
         """Wait until nothing is owed and every shard is filled."""
         while True:
             self._idle.clear()
-            if self._nothing_owed() and self._checked and self.down is None and self._filling is None:
+            if self._checked and self._nothing_owed() and not (self._rows or self.down or self._filling):
                 return
             self._wake.set()
             await self._idle.wait()
@@ -233,6 +233,7 @@ class Indexing:
         except MemgridError as error:
             self.failures += 1
             _log.warning("filling the index delayed", error=error.message)
+            await asyncio.sleep(_AWAY_SECONDS)
         finally:
             self._filling = None
             self._wake.set()
@@ -241,12 +242,7 @@ class Indexing:
         return self._unclean.get(shard) or set()
 
     async def _put(self, subject: Subject, documents: Sequence[IndexDocument]) -> None:
-        try:
-            await self._index.put(subject, documents)
-        except RefusedDocuments as error:
-            # It would be refused again: the others are in, and this is a defect to be seen.
-            self.refused += len(error.ids)
-            _log.error("documents refused by the index", ids=error.ids[:10], error=error.message)
+        self.refused += await put_all(self._index, subject, documents)
 
     async def _ask(self, work: Awaitable[_T]) -> _T:
         try:
@@ -317,7 +313,7 @@ class Indexing:
         if shard in self._rows and wanted == known:
             return
         subjects = None if wanted is None else [list(subject) for subject in wanted]
-        await self._store.put_row(_BEHIND, str(shard), {"behind": True, "unclean": subjects})
+        await self._store.put_row(INDEX_BEHIND, str(shard), {"behind": True, "unclean": subjects})
         self._rows[shard] = wanted
 
     async def _clear_marks(self) -> None:
@@ -326,17 +322,17 @@ class Indexing:
         async with self._marking:
             if self._nothing_owed() and self._filling is None:
                 for shard in list(self._rows):
-                    await self._store.put_row(_BEHIND, str(shard), {"behind": False})
+                    await self._store.put_row(INDEX_BEHIND, str(shard), {"behind": False})
                     del self._rows[shard]
 
     async def _recall(self) -> None:
         """What an earlier owner of these shards died owing."""
         for shard in sorted(self._shards):
-            row = await self._store.get_row(_BEHIND, str(shard))
+            row = await self._store.get_row(INDEX_BEHIND, str(shard))
             if row is None or not row["behind"]:
                 continue
             self._refill.add(shard)
-            named = row["unclean"]
+            named = row.get("unclean", ())
             subjects = None if named is None else {Subject(*each) for each in named}
             self._rows[shard] = subjects
             if subjects is None or subjects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from actors.resident import Resident, vector_of
 from cluster.logs import get_log
 from cluster.model import Memory, Message
 from cluster.retrieval.unit_text import embedding_text
-from cluster.search_index.port import FOREVER, IndexDocument, SearchIndex
+from cluster.search_index.port import FOREVER, IndexDocument, RefusedDocuments, SearchIndex
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
 
@@ -44,6 +44,17 @@ def documents_of(resident: Resident, ids: Iterable[str]) -> list[IndexDocument]:
     return [
         document(unit, resident.head.generation, hot.vector(unit.id)) for unit in units if unit is not None
     ]
+
+
+async def put_all(index: SearchIndex, subject: Subject, documents: Sequence[IndexDocument]) -> int:
+    """Put all that the index takes; how many it refused, which is a defect to be seen and no reason to
+    stop: it would refuse them again."""
+    try:
+        await index.put(subject, documents)
+    except RefusedDocuments as error:
+        _log.error("documents refused by the index", ids=error.ids[:10], error=error.message)
+        return len(error.ids)
+    return 0
 
 
 async def rebuild(
@@ -154,7 +165,7 @@ async def _put_subject(
     documents = [document(memory, generation, vector_of(memory, stored)) for memory, stored in memories]
     count, complete = len(documents), all(each.vector is not None for each in documents)
     for start in range(0, len(documents), _PAGE):
-        await index.put(subject, documents[start : start + _PAGE])
+        await put_all(index, subject, documents[start : start + _PAGE])
     before: str | None = None
     while True:
         page, before = await store.recent_messages(subject, model, before=before, limit=_PAGE)
@@ -162,7 +173,7 @@ async def _put_subject(
             document(message, generation, None if stored is None else stored.vector)
             for message, stored in page
         ]
-        await index.put(subject, documents)
+        await put_all(index, subject, documents)
         count += len(documents)
         complete = complete and all(each.vector is not None for each in documents)
         if before is None:

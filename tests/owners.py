@@ -20,6 +20,7 @@ from cluster.ids import Clock, new_id, system_clock
 from cluster.pipeline.port import Extractor
 from cluster.pipeline.rules.extractor import RuleExtractor
 from cluster.search_index.fts5 import Fts5Index
+from cluster.search_index.port import SearchIndex
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
@@ -97,6 +98,7 @@ class Asking:
 async def running_owner(
     *,
     store: WideStore | None = None,
+    index: SearchIndex | None = None,
     extractor: Extractor | None = None,
     embedder: FakeEmbedder | None = None,
     clock: Clock = system_clock,
@@ -108,8 +110,9 @@ async def running_owner(
     if store is None:
         store = SqliteStore(folder if folder is not None else ":memory:")
         await store.open(shards=given.shards)
-    index = Fts5Index(":memory:")
-    await index.open()
+    if index is None:
+        index = Fts5Index(":memory:")
+        await index.open()
     embedder = embedder or FakeEmbedder()
     owner = ShardOwner(
         given,
