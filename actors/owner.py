@@ -17,8 +17,10 @@ from actors.commits import Commits
 from actors.daily_stats import DailyStats
 from actors.extraction import ExtractionLoop
 from actors.indexing import Indexing
+from actors.projects import Projects
 from actors.reads import Reads
 from actors.resident import Resident, Residents
+from actors.run_details import RunDetails
 from actors.sweep import Sweep
 from actors.vectors import VectorQueue
 from actors.waiters import Waiters
@@ -149,6 +151,8 @@ class ShardOwner:
             clock=clock,
             on_searched=self.stats.searched,
         )
+        self.run_details = RunDetails(store, self.residents)
+        self.projects = Projects(store, self.configs, clock)
         self.sweep = Sweep(
             store=store,
             residents=self.residents,
@@ -299,7 +303,7 @@ class ShardOwner:
     def _table(self) -> dict[str, Operation]:
         table: dict[str, Operation] = {"stats": self._stats}
         for name in OPERATIONS:
-            for part in (self.writes, self.reads):
+            for part in (self.writes, self.reads, self.run_details, self.projects):
                 if (method := getattr(part, name, None)) is not None:
                     table[name] = method
         missing = OPERATIONS.keys() - table.keys()

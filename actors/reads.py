@@ -46,7 +46,6 @@ from memgrid.models import (
     MemoryPage,
     MessagePage,
     Profile,
-    RunOut,
     RunPage,
     SearchHit,
     SearchQuery,
@@ -546,13 +545,6 @@ class Reads:
             runs=[run_out(run) for run in rows], cursor=None if after is None else encode_cursor(after)
         )
 
-    async def run(self, subject: Subject, request: ById, request_id: str) -> RunOut:
-        """One extraction run."""
-        run = await self._store.get_run(subject, request.id)
-        if run is None:
-            raise NotFound("there is no such run", field="id")
-        return run_out(run)
-
     async def job(self, subject: Subject, request: ById, request_id: str) -> Job:
         """How far an add has come."""
         key = decode_job(request.id)  # without a first message: of an add of none
@@ -575,9 +567,14 @@ class Reads:
 
     async def _ids_between(self, resident: Resident, first: str, last: str) -> list[str]:
         hot = [m.id for m in resident.hot.messages() if first <= m.id <= last]
-        if hot or resident.complete:
+        if hot:
             return hot
-        return [m.id for m in await self._store.get_messages(resident.subject, [first, last])]
+        stored = [m.id for m in await self._store.get_messages(resident.subject, [first, last])]
+        if stored:
+            return stored
+        # Messages that vanished when they were extracted are in a run all the same.
+        runs = await self._store.runs_of(resident.subject, [first, last])
+        return sorted({i for run in runs for i in run.input_ids if first <= i <= last})
 
 
 def status_of(resident: Resident, message_id: str) -> str:

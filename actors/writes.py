@@ -211,6 +211,7 @@ class Writes:
             created_at=now,
             tokens=count_tokens(text),
             infer=request.infer,
+            transient=not request.record_message,
             marks=tuple(dict.fromkeys(message.marks)),
             labels=labels,
             metadata=request.metadata,
@@ -662,6 +663,7 @@ def labels_of(request: AddRequest) -> Labels:
         "agent": request.agent_id,
         "app": request.app_id,
         "run": request.run_id,
+        "group": request.group_id,
     }
     return {kind: value for kind, value in named.items() if value is not None}
 

@@ -59,6 +59,8 @@ class MemoriesApi(Sender):
         wait: bool = False,
         timestamp: datetime | None = None,
         idempotency_key: str | None = None,
+        group_id: str | None = None,
+        record_message: bool = True,
         **whose: Unpack[Whose],
     ) -> AddResult:
         """Keep messages, and let memgrid distil memories from them.
@@ -78,6 +80,8 @@ class MemoriesApi(Sender):
 
         `infer=False` keeps each message word for word as a memory of kind `note`. A message's own `id`, or an
         `idempotency_key`, makes sending it again harmless; Conflict when the key came with another payload.
+        `group_id` names a group whose configuration says what is extracted; with `record_message=False` the
+        messages are forgotten once they have been extracted.
         """
         request = build(
             AddRequest,
@@ -89,6 +93,8 @@ class MemoriesApi(Sender):
             wait=wait,
             timestamp=timestamp,
             idempotency_key=idempotency_key,
+            group_id=group_id,
+            record_message=record_message,
         )
         subject = subject_of(**whose)
         return await self._ask("add", request, subject, AddResult)

@@ -10,6 +10,7 @@ from typing import Unpack
 from memgrid._requests import OtherWhose, Whose, build, required_subject
 from memgrid._transport import Sender
 from memgrid.errors import Unavailable
+from memgrid.extraction import RunDetail
 from memgrid.models import (
     BufferPolicy,
     BufferStatus,
@@ -274,9 +275,10 @@ class SubjectsApi(Sender):
             if cursor is None:
                 return
 
-    async def get_run(self, extraction_run_id: str) -> RunOut:
-        """One extraction run. Raises NotFound."""
-        return await self._ask("run", build(ById, id=extraction_run_id), None, RunOut)
+    async def get_run(self, extraction_run_id: str) -> RunDetail:
+        """One extraction run with what was recorded of it: calls, decisions, claims that were not believed.
+        Raises NotFound."""
+        return await self._ask("run", build(ById, id=extraction_run_id), None, RunDetail)
 
     async def drive_run(self, extraction_run_id: str) -> ProcessResult:
         """Extract the input of a parked run again; one that is done keeps its result. Raises NotFound."""

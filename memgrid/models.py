@@ -136,6 +136,10 @@ class AddRequest(Request):
     """False keeps each message word for word as a memory of kind `note`, without extraction."""
     idempotency_key: Identifier | None = None
     """A retry with the same key and the same payload changes nothing; another payload is a 409."""
+    group_id: Identifier | None = None
+    """A label inside the subject: a group's configuration says what is extracted, and by which model."""
+    record_message: bool = True
+    """False: the messages are forgotten as soon as they have been extracted."""
     wait: bool = False
     """True waits until the messages are extracted."""
     timestamp: datetime | None = None
@@ -230,6 +234,8 @@ class MemoryOut(Answer):
     pinned: bool = False
     """No cap, time to live or clean-up drops it."""
     superseded_by: str | None = None
+    shared_by: str | None = None
+    """Whose it is, as `kind:id`, where it is someone else's who shares it."""
     revision: int
 
 
@@ -342,11 +348,34 @@ class ContextQuery(Request):
     language: Literal["zh", "en"] | None = None
     plain: bool = True
     """True gives the plain list of the native route; False profile, memories and buffer in sections."""
+    profile_event_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How the room of profile and events is parted between them; with sections and `max_tokens`."""
+    prefer_topics: Annotated[list[Identifier], Field(max_length=100)] | None = None
+    """These topics of the profile first."""
+    only_topics: Annotated[list[Identifier], Field(max_length=100)] | None = None
+    """No other topics; events and messages have none."""
+    since: datetime | None = None
+    """No events, facts and messages of before."""
+    until: datetime | None = None
+    """None at this time or later."""
+    template: Annotated[str, Field(max_length=16_384)] | None = None
+    """A layout of your own, with {profile}, {events}, {facts}, {summary} and {recent} for the sections."""
+    explain: bool = False
+
+
+class ContextLine(Answer):
+    """Why a line is in the context."""
+
+    id: str
+    section: str
+    tokens: int
+    score: float | None = None
 
 
 class ContextBlock(Answer):
     context: str
     tokens: int
+    explain: list[ContextLine] | None = None
     memory_ids: list[str] = []
     message_ids: list[str] = []
     degraded: bool = False
@@ -450,6 +479,12 @@ class RunOut(Answer):
     input_tokens: int = 0
     output_tokens: int = 0
     attempts: int = 1
+    cost: float | None = None
+    """By the prices that were set then; null where the model has none."""
+    llm_calls: int = 0
+    """Calls of a model."""
+    dropped_claims: int = 0
+    """Claims of a model that the messages do not bear out."""
     duration_ms: int
     error: str | None = None
     created_at: datetime

@@ -12,6 +12,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from memgrid._requests import SubjectRef
+from memgrid.extraction import (
+    ExtractionConfig,
+    ExtractionConfigOut,
+    GroupQuery,
+    RunDetail,
+    Usage,
+    UsageQuery,
+)
 from memgrid.models import (
     AddRequest,
     AddResult,
@@ -40,7 +49,6 @@ from memgrid.models import (
     ProcessResult,
     Profile,
     Request,
-    RunOut,
     RunPage,
     RunStatus,
     SearchHit,
@@ -121,6 +129,10 @@ class Hydrated(Answer):
     results: list[SearchHit]
 
 
+PROJECT: SubjectRef = SubjectRef("app", "memgrid")
+"""The subject of each tenant to whose owner the operations of the tenant as a whole are sent."""
+PROJECT_OPERATIONS = frozenset({"extraction_config", "set_extraction_config", "usage"})
+
 OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "add": (AddRequest, AddResult),
     "search": (SearchQuery, SearchResult),
@@ -145,9 +157,12 @@ OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "process": (ProcessRequest, ProcessResult),
     "job": (ById, Job),
     "runs": (RunsQuery, RunPage),
-    "run": (ById, RunOut),
+    "run": (ById, RunDetail),
     "drive_run": (ById, ProcessResult),
     "cleanup": (Cleanup, CleanupResult),
     "erase": (Nothing, EraseResult),
     "stats": (StatsQuery, Stats),
+    "extraction_config": (GroupQuery, ExtractionConfigOut),
+    "set_extraction_config": (ExtractionConfig, ExtractionConfigOut),
+    "usage": (UsageQuery, Usage),
 }

@@ -49,6 +49,7 @@ from memgrid.models import (
     ErrorDetail,
     HealthDetail,
 )
+from memgrid.operations import PROJECT, PROJECT_OPERATIONS
 from memgrid.routing import Call
 from memgrid.shard_router import ShardRouter, Topology
 from memgrid.subject import DEFAULT_TENANT, RAY_NAMESPACE, Subject
@@ -81,6 +82,8 @@ class RayTransport:
             return (await self._add_batch(request)).model_dump_json().encode()
         if operation == "health":
             return (await self._health()).model_dump_json().encode()
+        if operation in PROJECT_OPERATIONS:
+            subject = PROJECT
         if subject is None:
             subject = await self._whose(operation, request)
         return await self._router.call(self._call(operation, request, subject))

@@ -58,6 +58,9 @@ ROUTES: dict[str, Route] = {
     "cleanup": Route("DELETE", "/{kind}s/{subject}/memories/cleanup"),
     "erase": Route("DELETE", "/{kind}s/{subject}"),
     "stats": Route("GET", "/stats"),
+    "extraction_config": Route("GET", "/config/extraction"),
+    "set_extraction_config": Route("PUT", "/config/extraction", "json"),
+    "usage": Route("GET", "/usage"),
     "health": Route("GET", "/health/detailed", root=""),
 }
 

@@ -16,6 +16,7 @@ from cluster.settings import Settings
 from cluster.wide_store.port import ApiKeyRow
 from memgrid import models as m
 from memgrid.errors import MemgridError, Unavailable
+from memgrid.extraction import ExtractionConfigOut, RunDetail, Usage, UsageDay
 from memgrid.operations import OPERATIONS, Hydrate, Hydrated, Stats
 from memgrid.routing import Call
 from memgrid.subject import Subject
@@ -79,7 +80,7 @@ def message_hit(score: float = 0.5, **fields: Any) -> m.SearchHit:
 def default_answers() -> dict[str, Answer]:
     """A plausible answer to every operation."""
     process = m.ProcessResult(job_id="job", status="done")
-    run = m.RunOut(
+    run = RunDetail(
         id=RUN,
         status="parked",
         message_ids=[MESSAGE],
@@ -127,6 +128,9 @@ def default_answers() -> dict[str, Answer]:
         "cleanup": m.CleanupResult(deleted_count=0, total_old_memories=0, cleanup_date=NOW),
         "erase": m.EraseResult(subject_kind="user", subject_id="u", memories=1, messages=2),
         "stats": Stats(days=[]),
+        "extraction_config": ExtractionConfigOut(),
+        "set_extraction_config": ExtractionConfigOut(instructions="…"),
+        "usage": Usage(days=[], total=UsageDay(date="2026-11-01/2026-11-30"), generated_at=NOW),
     }
 
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.api import health, jobs, memories, subjects
+from cluster.api import health, jobs, memories, projects, subjects
 from cluster.api.body import BodyBudget, ClientGone
 from cluster.api.errors import MethodNotAllowed, error_response, from_validation
 from cluster.api.exchange import REQUEST_ID_HEADER, SCOPE_KEY, Exchange, Services, exchange
@@ -121,6 +121,9 @@ def _sections() -> Iterator[Section]:
     by_id = Section(PREFIX, "jobs and runs")
     jobs.add_routes(by_id)
     yield by_id
+    project = Section(PREFIX, "project")
+    projects.add_routes(project)
+    yield project
     probes = Section("", "health")
     health.add_routes(probes)
     yield probes

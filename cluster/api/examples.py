@@ -66,4 +66,13 @@ VARIABLES: Final = _one("Two variables", {"variables": {"姓名": "张三", "爱
 MARKS: Final = _one("Mark two messages", {"new": "important", "ids": [MEMORY_ID, RUN_ID]})
 DELETE_MESSAGES: Final = _one("A whole session", {"session_id": "2026-11-21", "memories": True})
 POLICY: Final = _one("Only on request", {"on_full": False, "on_idle": False})
+EXTRACTION_CONFIG: Final = _one(
+    "A group with variables and an LLM of its own",
+    {
+        "group_id": "vip",
+        "instructions": "记录用户对订单的意见",
+        "variables": {"城市": "用户居住的城市"},
+        "llm": {"base_url": "https://api.openai.com/v1", "model": "gpt-4o-mini"},
+    },
+)
 PROCESS: Final = _one("Everything buffered, and wait for it", {"wait": True})

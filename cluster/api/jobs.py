@@ -12,7 +12,8 @@ from cluster.api import examples
 from cluster.api.exchange import exchange, json_response
 from cluster.api.route import Section
 from cluster.jobs import decode_job
-from memgrid.models import Job, ProcessResult, RunOut
+from memgrid.extraction import RunDetail
+from memgrid.models import Job, ProcessResult
 from memgrid.operations import ById
 
 JobId = Annotated[str, Path(alias="id", max_length=2048, examples=[examples.JOB_ID])]
@@ -27,7 +28,9 @@ async def get_job(request: Request, job_id: JobId) -> Response:
 
 
 async def get_run(request: Request, run_id: RunId) -> Response:
-    """Which messages went in, what came out, what it cost; and the error of a parked one."""
+    """Which messages went in, what came out, what it cost, each call of a model, each decision with its
+    reason, each claim that was not believed; and the error of a parked one.
+    """
     call = exchange(request)
     subject = await call.owner_of_run(run_id)
     return json_response(await call.ask("run", subject, ById(id=run_id)))
@@ -44,7 +47,7 @@ def add_routes(section: Section) -> None:
     """Put them into the section."""
     reads, writes = section.reads, section.writes
     reads.get("/jobs/{id}", response_model=Job, summary="How far an add has come")(get_job)
-    reads.get("/runs/{id}", response_model=RunOut, summary="One extraction run")(get_run)
+    reads.get("/runs/{id}", response_model=RunDetail, summary="One extraction run")(get_run)
     writes.post("/runs/{id}/drive", response_model=ProcessResult, summary="Drive a parked run again")(
         drive_run
     )

@@ -107,7 +107,7 @@ class Section:
         self.probes = router(OpenRoute)
         self.reads = router(ReaderRoute)
         self.writes = router(WriterRoute, 409, 413, 415)
-        self.admin = router(AdminRoute, 409)
+        self.admin = router(AdminRoute, 409, 413, 415)
 
     @property
     def routes(self) -> list[BaseRoute]:

@@ -7,13 +7,14 @@ Written once, as async code; the sync form in `memgrid/_sync/` is generated (`me
 from __future__ import annotations
 
 from memgrid._sync._memories import MemoriesApi
+from memgrid._sync._projects import ProjectsApi
 from memgrid._sync._subjects import SubjectsApi
 from memgrid._sync._transport import Transport
 
 __all__ = ["MemgridApi", "Transport"]
 
 
-class MemgridApi(MemoriesApi, SubjectsApi):
+class MemgridApi(MemoriesApi, SubjectsApi, ProjectsApi):
     """Everything memgrid can do for an application.
 
     Whose memory it is is said with `user_id`, `agent_id`, `app_id` or `run_id`; where several are given, the

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from memgrid import AsyncMemgrid
 from memgrid import models as m
 from memgrid.errors import InternalError, InvalidInput, Overloaded, Unavailable
-from memgrid.operations import OPERATIONS, DeleteVariables, MessagesQuery, RunsQuery, StatsQuery
+from memgrid.extraction import ExtractionConfig, GroupQuery, LlmChoice, UsageQuery
+from memgrid.operations import (
+    OPERATIONS,
+    PROJECT,
+    PROJECT_OPERATIONS,
+    DeleteVariables,
+    MessagesQuery,
+    RunsQuery,
+    StatsQuery,
+)
 from memgrid.subject import Subject
 from tests.api_fakes import MEMORY, RUN, Api
 
@@ -263,6 +274,12 @@ async def test_the_table_of_the_client_leads_to_every_operation() -> None:
         "cleanup": Cleanup(days_old=3),
         "stats": StatsQuery(days=3),
     }
+    requests["extraction_config"] = GroupQuery(group_id="vip")
+    requests["set_extraction_config"] = ExtractionConfig(
+        variables={"城市": "住处"},
+        llm=LlmChoice(base_url="https://x.example", model="m", api_key=SecretStr("k")),
+    )
+    requests["usage"] = UsageQuery(from_=date(2026, 11, 1), to=date(2026, 11, 2))
     for name in ("get_memory", "delete_memory", "history"):
         requests[name] = ById(id=MEMORY)
     agent = SubjectRef("agent", "b")
@@ -270,7 +287,8 @@ async def test_the_table_of_the_client_leads_to_every_operation() -> None:
     async with api.client() as client:
         for operation in ROUTES.keys() & OPERATIONS.keys():
             request = requests.get(operation, Nothing())
-            call = http_call(operation, request, None if operation in owned else agent)
+            whole = operation in owned or operation in PROJECT_OPERATIONS
+            call = http_call(operation, request, None if whole else agent)
             answer = await client.request(
                 call.method,
                 call.path,
@@ -281,9 +299,10 @@ async def test_the_table_of_the_client_leads_to_every_operation() -> None:
             assert answer.status_code == 200, (operation, answer.text)
             asked = api.router.calls[-1]
             assert asked.operation == operation
-            assert asked.subject == (
-                ALICE if operation in owned - {"job"} else Subject("default", "agent", "b")
-            )
+            expected = ALICE if operation in owned - {"job"} else Subject("default", "agent", "b")
+            if operation in PROJECT_OPERATIONS:
+                expected = Subject("default", *PROJECT)
+            assert asked.subject == expected, operation
             if operation in requests and operation not in ("add",):
                 assert asked.request == request, operation
     assert not OPERATIONS.keys() - ROUTES.keys() - {"hydrate"}, Hydrate.__doc__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -127,6 +127,7 @@ CALLS: list[tuple[str, Callable[[MemgridApi], Any], str, str, dict[str, str], An
             "session_id": "s",
             "idempotency_key": "k",
             "infer": True,
+            "record_message": True,
             "wait": True,
         },
         ADDED,
@@ -321,6 +322,38 @@ CALLS: list[tuple[str, Callable[[MemgridApi], Any], str, str, dict[str, str], An
         {"subject_kind": "user", "subject_id": "u", "memories": 0, "messages": 0},
     ),
     ("stats", lambda c: c.stats(user_id="u"), "GET", None, {"user_id": "u", "days": "7"}, None, {"days": []}),
+    (
+        "extraction_config",
+        lambda c: c.extraction_config(group_id="vip"),
+        "GET",
+        "/api/v1/config/extraction",
+        {"group_id": "vip"},
+        None,
+        {"group_id": "vip"},
+    ),
+    (
+        "set_extraction_config",
+        lambda c: c.set_extraction_config(
+            variables={"city": "home"}, llm={"base_url": "https://x.example", "model": "m", "api_key": "k"}
+        ),
+        "PUT",
+        "/api/v1/config/extraction",
+        {},
+        {
+            "variables": {"city": "home"},
+            "llm": {"base_url": "https://x.example", "model": "m", "api_key": "k"},
+        },
+        {"variables": {"city": "home"}},
+    ),
+    (
+        "usage",
+        lambda c: c.usage("2026-11-01", date(2026, 11, 30)),
+        "GET",
+        "/api/v1/usage",
+        {"from": "2026-11-01", "to": "2026-11-30"},
+        None,
+        {"days": [], "total": {"date": "x"}, "generated_at": "2026-11-30T00:00:00Z"},
+    ),
     ("health", lambda c: c.health(), "GET", "/health/detailed", {}, None, HEALTH),
 ]
 

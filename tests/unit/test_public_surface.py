@@ -41,6 +41,7 @@ METHODS = {
     *("buffer", "set_buffer_policy", "process", "job", "wait_for_job"),
     *("runs", "runs_page", "get_run", "drive_run"),
     *("erase", "cleanup", "stats", "health"),
+    *("extraction_config", "set_extraction_config", "usage"),
 }
 
 
