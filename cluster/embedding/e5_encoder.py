@@ -30,7 +30,7 @@ class E5Encoder:
     """Stateless between calls, so usable from several threads at once; a call uses `threads`."""
 
     def __init__(self, threads: int) -> None:
-        """Load the model: half a second, and 40 MB."""
+        """Load the model: half a second and about 100 MB, most of it onnxruntime's copies of the weights."""
         import onnxruntime  # pyright: ignore[reportMissingImports]
 
         options = onnxruntime.SessionOptions()

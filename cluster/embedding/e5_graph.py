@@ -130,18 +130,17 @@ class _Graph:
         outputs: dict[str, tuple[int | str, ...]],
     ) -> bytes:
         """The whole, with its inputs and outputs by name."""
-        graph = b"".join(
-            [
-                *self._nodes,
-                _text(2, "e5"),
-                *self._constants,
-                *(_part(11, _value(name, "float32", shape)) for name, shape in floats.items()),
-                *(_part(11, _value(name, "int32", shape)) for name, shape in ints.items()),
-                *(_part(12, _value(name, "float32", shape)) for name, shape in outputs.items()),
-            ]
-        )
+        graph = [
+            *self._nodes,
+            _text(2, "e5"),
+            *self._constants,
+            *(_part(11, _value(name, "float32", shape)) for name, shape in floats.items()),
+            *(_part(11, _value(name, "int32", shape)) for name, shape in ints.items()),
+            *(_part(12, _value(name, "float32", shape)) for name, shape in outputs.items()),
+        ]
         opsets = [_part(8, _number(2, _OPSET)), _part(8, _text(1, _MICROSOFT) + _number(2, 1))]
-        return _number(1, _IR_VERSION) + b"".join(opsets) + _part(7, graph)
+        head = _number(1, _IR_VERSION) + b"".join(opsets) + _head(7, sum(map(len, graph)))
+        return b"".join([head, *graph])  # joined once: it is large
 
     def _name(self) -> str:
         self._named += 1
@@ -187,8 +186,12 @@ def _number(field: int, value: int) -> bytes:
     return _varint(field << 3) + _varint(value)
 
 
+def _head(field: int, size: int) -> bytes:
+    return _varint(field << 3 | 2) + _varint(size)
+
+
 def _part(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(content)) + content
+    return _head(field, len(content)) + content
 
 
 def _text(field: int, content: str) -> bytes:

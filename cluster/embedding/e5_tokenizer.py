@@ -30,7 +30,7 @@ class E5Tokenizer:
     def __init__(self, file: E5File) -> None:
         code_points = _code_points(file.pieces.decode())
         is_start = (np.frombuffer(file.pieces, np.uint8) & 0xC0) != 0x80
-        starts = np.concatenate([[0], np.cumsum(is_start)])[file.piece_offsets]
+        starts = np.concatenate([[0], np.cumsum(is_start, dtype=np.int32)])[file.piece_offsets]
         lengths = np.diff(starts)
         self._longest = int(lengths.max())
         hashes = np.zeros(len(lengths), np.uint64)
