@@ -55,6 +55,10 @@ async def examine(load: Callable[[], Settings]) -> list[Finding]:
     findings += _data_dir(settings)
     findings += [_sqlite(), _memory(settings), _shared_memory()]
     findings += [finding async for finding in _store(settings)]
+    if settings.search_index == "opensearch":
+        from actors.doctor_opensearch import examine_opensearch
+
+        findings += [finding async for finding in examine_opensearch(settings)]
     findings.append(await _embedding(settings))
     if settings.uses_llm:
         findings.append(await _llm(settings))

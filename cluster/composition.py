@@ -26,6 +26,8 @@ from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch
+
     from cluster.wide_store.cassandra_connection import CassandraConnection
 
 _ENDPOINT_REQUESTS = 4
@@ -80,19 +82,14 @@ async def open_index(settings: Settings, dimension: int | None = None) -> Search
     if settings.search_index == "opensearch":
         from cluster.search_index.opensearch import OpenSearchIndex
 
-        password = settings.opensearch_password
         index = OpenSearchIndex(
-            [url.strip() for url in settings.opensearch_url.split(",")],
+            build_opensearch_client(settings),
             dimension=dimension,
             prefix=settings.opensearch_index_prefix,
-            user=settings.opensearch_user,
-            password=password.get_secret_value() if password else None,
-            tls_verify=settings.opensearch_tls_verify,
-            tls_certificate=settings.opensearch_tls_certificate,
             engine=settings.opensearch_knn_engine,
             shards=settings.opensearch_shards,
             replicas=settings.opensearch_replicas,
-            timeout=settings.opensearch_timeout_seconds,
+            patience=settings.opensearch_timeout_seconds,
             # what is left of a search's time is for answering without the index
             search_timeout=settings.search_timeout_seconds / 2,
         )
@@ -100,6 +97,21 @@ async def open_index(settings: Settings, dimension: int | None = None) -> Search
         index = Fts5Index(settings.data_dir, files=settings.shard_actors)
     await index.open()
     return index
+
+
+def build_opensearch_client(settings: Settings) -> AsyncOpenSearch:
+    """The way to OpenSearch, not connected yet."""
+    from cluster.search_index.opensearch_client import connect
+
+    password = settings.opensearch_password
+    return connect(
+        [url.strip() for url in settings.opensearch_url.split(",")],
+        user=settings.opensearch_user,
+        password=password.get_secret_value() if password else None,
+        tls_verify=settings.opensearch_tls_verify,
+        tls_certificate=settings.opensearch_tls_certificate,
+        timeout=settings.opensearch_timeout_seconds,
+    )
 
 
 def build_embedder(settings: Settings) -> Embedder:

@@ -7,10 +7,10 @@ What a document is, and what makes one newer than another: `opensearch_documents
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from opensearchpy import AsyncOpenSearch
 
 from cluster.search_index import opensearch_documents as documents_
 from cluster.search_index.indexed import check_query
@@ -19,7 +19,6 @@ from cluster.search_index.opensearch_client import (
     LoginRefused,
     Missing,
     asked,
-    connect,
     from_status,
     reason_of,
 )
@@ -49,36 +48,27 @@ class OpenSearchIndex:
 
     def __init__(
         self,
-        urls: Sequence[str],
+        client: AsyncOpenSearch,
         *,
         dimension: int | None,
         prefix: str = "memgrid",
-        user: str | None = None,
-        password: str | None = None,
-        tls_verify: bool = True,
-        tls_certificate: Path | None = None,
         engine: KnnEngine = "lucene",
         shards: int = 1,
         replicas: int = 1,
-        timeout: float = 10.0,
+        patience: float = 10.0,
         search_timeout: float = 2.5,
     ) -> None:
-        """Without a `dimension` (of the vectors) an index is used, and never made. Timeouts in seconds."""
+        """Without a `dimension` (of the vectors) an index is used, and never made.
+
+        A busy server is asked again for `patience` seconds; a search may take `search_timeout` seconds.
+        The client is closed with the index.
+        """
+        self._client = client
         self._search_timeout = search_timeout
-        self._client = connect(
-            urls,
-            user=user,
-            password=password,
-            tls_verify=tls_verify,
-            tls_certificate=tls_certificate,
-            timeout=timeout,
-        )
         self._versions = Versions(
-            self._client, prefix, dimension=dimension, engine=engine, shards=shards, replicas=replicas
+            client, prefix, dimension=dimension, engine=engine, shards=shards, replicas=replicas
         )
-        self._writer = BulkWriter(
-            self._client, self._versions.write, patience=timeout, make=self._versions.ensure
-        )
+        self._writer = BulkWriter(client, self._versions.write, patience=patience, make=self._versions.ensure)
 
     async def open(self) -> None:
         """Find or make the index. A server that is away is no obstacle: it is looked for again when needed.

@@ -47,13 +47,13 @@ class Blocked(Unavailable):
 def connect(
     urls: Sequence[str],
     *,
-    user: str | None,
-    password: str | None,
-    tls_verify: bool,
-    tls_certificate: Path | None,
-    timeout: float,
+    user: str | None = None,
+    password: str | None = None,
+    tls_verify: bool = True,
+    tls_certificate: Path | None = None,
+    timeout: float = 10.0,
 ) -> AsyncOpenSearch:
-    """A client that connects when it is first used. `timeout` in seconds, for each request."""
+    """A client that connects when it is first used; a request takes at most `timeout` seconds."""
     secure = urls[0].startswith("https://")
     options: dict[str, Any] = {}
     if secure:

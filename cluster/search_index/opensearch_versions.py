@@ -129,37 +129,38 @@ class Versions:
     async def begin(self) -> None:
         """Write to a new index from now on, and search both. Called again, it goes on with the same one."""
         await self.ensure()
-        old = await self.readable()
-        if len(old) > 1:
-            return
-        new = await self._next()
-        await self._create(new)
-        await self._point(
-            {"add": {"index": new, "alias": self.write, "is_write_index": True}},
-            {"add": {"index": new, "alias": self.read}},
-            *({"remove": {"index": name, "alias": self.write}} for name in old),
-        )
+        readable = await self.readable()
+        if len(readable) == 1:
+            new = await self._next()
+            await self._create(new)
+            await self._point(
+                {"add": {"index": new, "alias": self.write, "is_write_index": True}},
+                {"add": {"index": new, "alias": self.read}},
+                {"remove": {"index": readable[0], "alias": self.write}},
+            )
+            _log.info("index is made anew", index=new, old=readable[0])
         self._made = None
-        for name in old:
+        new, _ = await self._needed()
+        for old in set(await self.readable()) - {new}:
             # Returns when no write is under way any more. One that was on its way here is refused, and
             # sent again to where the alias points now.
-            await asked(self._client.indices.add_block(index=name, block="write"))
-            await self._copy_marks(name, new)
-        _log.info("index is made anew", index=new, old=old)
+            await asked(self._client.indices.add_block(index=old, block="write"))
+            await self._copy_marks(old, new)
 
     async def end(self) -> None:
         """Search only the new index, and delete all others."""
+        new, _ = await self._needed()
+        await asked(self._client.indices.refresh(index=new))  # what was filled last is found from the start
+        old = set(await asked(self._client.indices.get(index=f"{self._base}-0*"))) - {new}
+        if old:
+            await self._point(*({"remove_index": {"index": name}} for name in sorted(old)))
+            _log.info("index has taken over", index=new, old=sorted(old))
+
+    async def _needed(self) -> tuple[str, Made]:
         found = await self.current()
         if found is None:
-            return
-        old = [
-            name
-            for name in await asked(self._client.indices.get(index=f"{self._base}-0*"))
-            if name != found[0]
-        ]
-        if old:
-            await self._point(*({"remove_index": {"index": name}} for name in old))
-            _log.info("index has taken over", index=found[0], old=old)
+            raise Missing("the search index is gone", retry_after=1.0)
+        return found
 
     def _fits(self, made: Made) -> bool:
         if made.schema > SCHEMA:
@@ -214,13 +215,8 @@ class Versions:
     async def _plan(self) -> Made:
         if self._dimension is None:
             raise Missing("an index is made by who knows the embedding model", retry_after=1.0)
-        try:
-            await asked(
-                self._client.indices.analyze(body={"tokenizer": "smartcn_tokenizer", "text": "喜欢喝绿茶"})
-            )
-        except Refused:
-            return Made(SCHEMA, self._dimension, self._engine, "bigrams")
-        return Made(SCHEMA, self._dimension, self._engine, "smartcn")
+        chinese = "smartcn" if await has_smartcn(self._client) else "bigrams"
+        return Made(SCHEMA, self._dimension, self._engine, chinese)
 
     async def _put_template(self, plan: Made) -> None:
         template = msgspec.json.decode(
@@ -263,3 +259,12 @@ class Versions:
                 params={"wait_for_completion": "true", "request_timeout": _COPY_SECONDS},
             )
         )
+
+
+async def has_smartcn(client: AsyncOpenSearch) -> bool:
+    """Whether the server can cut Chinese into words."""
+    try:
+        await asked(client.indices.analyze(body={"tokenizer": "smartcn_tokenizer", "text": "喜欢喝绿茶"}))
+    except Refused:
+        return False
+    return True

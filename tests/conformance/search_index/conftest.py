@@ -11,6 +11,7 @@ import pytest
 
 from cluster.search_index.fts5 import Fts5Index
 from cluster.search_index.opensearch import OpenSearchIndex
+from cluster.search_index.opensearch_client import connect
 from cluster.search_index.port import SearchIndex
 from tests.servers.opensearch import OpenSearchNode
 
@@ -42,7 +43,12 @@ def opensearch_index(opensearch: OpenSearchNode) -> Iterator[OpenSearchIndex]:
     """An index of its own on the server that all tests use."""
     prefix = f"test-{uuid.uuid4().hex}"
     yield OpenSearchIndex(
-        [opensearch.url], dimension=DIMENSION, prefix=prefix, shards=2, timeout=60, search_timeout=60
+        connect([opensearch.url], timeout=60),
+        dimension=DIMENSION,
+        prefix=prefix,
+        shards=2,
+        patience=60,
+        search_timeout=60,
     )
     with httpx.Client(base_url=opensearch.url, trust_env=False) as client:
         client.delete(f"/{prefix}-*").raise_for_status()
