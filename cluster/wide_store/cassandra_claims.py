@@ -8,6 +8,7 @@ are withdrawn: there will be no append, and their keys must stay free.
 from __future__ import annotations
 
 import asyncio
+import random
 import zlib
 from collections.abc import Sequence
 
@@ -16,10 +17,11 @@ from cluster.wide_store import codec
 from cluster.wide_store.cassandra_connection import CassandraConnection, OutcomeUnknown, Statement
 from cluster.wide_store.cassandra_heads import Heads
 from cluster.wide_store.cassandra_layout import CLAIM_SLICES, chunks, key_of
-from memgrid.errors import Overloaded
+from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import Subject
 
 _TRIES = 10
+_BACKOFF_SECONDS = 0.05
 _ROWS_IN_BATCH = 500
 _TTL_MARGIN_SECONDS = 86_400
 _LONGEST_TTL_SECONDS = 20 * 365 * 86_400
@@ -43,23 +45,40 @@ class Claims:
         if not claims:
             return []
         head = await self._heads.read(subject)
-        for _ in range(_TRIES):
-            stored = await self._stored(subject, head.generation, {_key(claim) for claim in claims})
-            live = {key: claim for key, (claim, _) in stored.items() if not _is_over(claim, now)}
-            answer: list[Claim] = []
-            fresh: dict[Key, Claim] = {}
-            for given in claims:
-                key = _key(given)
-                answer.append(live[key] if key in live else fresh.setdefault(key, given))
-            agreed = all(
-                kept.payload_hash == given.payload_hash for kept, given in zip(answer, claims, strict=True)
-            )
-            if head.generation != generation or not agreed or not fresh:
-                return answer
-            if await self._store(subject, generation, fresh, stored, now):
-                return answer
-            # Somebody was faster, or nobody knows: what is stored now is looked at again.
-        raise Overloaded("this subject's keys are claimed from many sides at once", retry_after=1.0)
+        unknown: Unavailable | None = None
+        for attempt in range(_TRIES):
+            try:
+                if attempt:  # somebody was faster, or nobody knows: what is stored now is looked at again
+                    await asyncio.sleep(min(_BACKOFF_SECONDS * 2**attempt, 2.0) * random.random())
+                answer, done = await self._try(subject, head.generation, generation, claims, now)
+            except Unavailable as error:
+                if unknown is None and not isinstance(error, OutcomeUnknown):
+                    raise
+                unknown = error
+            else:
+                if done:
+                    return answer
+        raise unknown or Overloaded(
+            "this subject's keys are claimed from many sides at once", retry_after=1.0
+        )
+
+    async def _try(
+        self, subject: Subject, current: int, generation: int, claims: Sequence[Claim], now: Millis
+    ) -> tuple[list[Claim], bool]:
+        """The answer, and whether it is final."""
+        stored = await self._stored(subject, current, {_key(claim) for claim in claims})
+        live = {key: claim for key, (claim, _) in stored.items() if not _is_over(claim, now)}
+        answer: list[Claim] = []
+        fresh: dict[Key, Claim] = {}
+        for given in claims:
+            key = _key(given)
+            answer.append(live[key] if key in live else fresh.setdefault(key, given))
+        agreed = all(
+            kept.payload_hash == given.payload_hash for kept, given in zip(answer, claims, strict=True)
+        )
+        if current != generation or not agreed or not fresh:
+            return answer, True
+        return answer, await self._store(subject, generation, fresh, stored, now)
 
     async def page(self, subject: Subject, cursor: str | None, limit: int) -> tuple[list[Claim], str | None]:
         head = await self._heads.read(subject)
@@ -116,14 +135,13 @@ class Claims:
         outcomes = await asyncio.gather(
             *(self._connection.conditional(batch) for batch in batches), return_exceptions=True
         )
-        if all(outcome is True for outcome in outcomes):
+        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failed:
+            raise next((each for each in failed if not isinstance(each, OutcomeUnknown)), failed[0])
+        if all(outcomes):
             return True
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, OutcomeUnknown):
-                raise outcome
-        applied = [part for part, outcome in zip(parts, outcomes, strict=True) if outcome is True]
-        if len(applied) < len(parts):
-            await self._withdraw(subject, generation, [claim for part in applied for claim in part])
+        applied = [part for part, outcome in zip(parts, outcomes, strict=True) if outcome]
+        await self._withdraw(subject, generation, [claim for part in applied for claim in part])
         return False
 
     def _write(

@@ -44,8 +44,9 @@ from cluster.wide_store.prepared_commit import PreparedCommit, prepare_commit, p
 from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import Subject, shard_of
 
-_SETTLE_TRIES = 8
+_SETTLE_TRIES = 12
 _BACKOFF_SECONDS = 0.05
+_MAX_BACKOFF_SECONDS = 2.0
 
 _decode_revisions = msgspec.msgpack.Decoder(tuple[int, ...]).decode
 
@@ -186,7 +187,8 @@ class Commits:
         for attempt in range(_SETTLE_TRIES):
             try:
                 if unknown is not None:
-                    await asyncio.sleep(_BACKOFF_SECONDS * 2**attempt * random.random())
+                    pause = min(_BACKOFF_SECONDS * 2**attempt, _MAX_BACKOFF_SECONDS)
+                    await asyncio.sleep(pause * random.random())
                     found, revision = await self._look_for(subject, commit_id)
                     if revision is not None:
                         return None if revision > head.revision else _at(found, revision)

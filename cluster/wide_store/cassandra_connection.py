@@ -59,6 +59,8 @@ Statement = tuple[str, Sequence[Any]]
 
 MAX_WAITING = 50_000
 PAGE_ROWS = 5000
+_PROTOCOL = 5
+"""Cassandra 4 and later."""
 _CONDITIONAL = "conditional"
 _HEADER = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 _DRIVER_ERRORS = (
@@ -202,6 +204,7 @@ class CassandraConnection:
         cluster = Cluster(
             contact_points=list(options.contact_points),
             port=options.port,
+            protocol_version=_PROTOCOL,
             auth_provider=login,
             ssl_context=_ssl_context(options),
             execution_profiles={
@@ -435,7 +438,9 @@ def _ssl_context(options: CassandraOptions) -> ssl.SSLContext | None:
 
 
 def _told(error: BaseException) -> str:
-    if isinstance(error, NoHostAvailable) and error.errors:
+    if isinstance(error, NoHostAvailable):
+        if not error.errors:
+            return "no node can be reached"
         return "; ".join(f"{host}: {_told(each)}" for host, each in error.errors.items())
     if isinstance(error, OperationTimedOut):
         return "no answer in time"
