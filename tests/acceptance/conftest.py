@@ -10,19 +10,23 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.policies import RoundRobinPolicy
 
 from memgrid import AsyncMemgrid, Memgrid
+from tests.cluster.production import production
 from tests.cluster.server import Server
 
 MEMGRID = Path(sys.executable).with_name("memgrid")
 TRACES = ("heads", "messages", "pending", "memories", "changes", "claims", "runs")
+TRACES_IN_CASSANDRA = ("subject_rows", "messages", "claims", "ways_in", "scopes")
 """Tables of the store in which a request that was refused must leave nothing."""
 
 
@@ -95,10 +99,14 @@ def run_cli(server: Server, *arguments: str, check: bool = True, **environment: 
     return done
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """`memgrid serve` without keys and without an LLM."""
-    running = Server(tmp_path_factory.mktemp("memgrid"))
+@pytest.fixture(scope="session", params=["embedded", "production"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """`memgrid serve` without keys and without an LLM: on SQLite and FTS5, on Cassandra and OpenSearch."""
+    settings: dict[str, str] = {}
+    if request.param == "production":
+        cassandra, opensearch = map(request.getfixturevalue, ("cassandra", "opensearch"))
+        settings = production(cassandra, opensearch, "acceptance")
+    running = Server(tmp_path_factory.mktemp("memgrid"), **settings)
     try:
         running.start()
         yield running
@@ -149,7 +157,9 @@ def data() -> Path:
 
 
 def stored(server: Server) -> dict[str, int]:
-    """Rows of each table that a write touches, counted in the store's own files."""
+    """Rows of each table that a write touches, counted in the store itself."""
+    if "cassandra_keyspace" in server.settings:
+        return _rows_in_cassandra(server.settings)
     counts = dict.fromkeys(TRACES, 0)
     files = sorted((server.folder / "data").glob("store-*.sqlite"))
     assert files
@@ -158,6 +168,25 @@ def stored(server: Server) -> dict[str, int]:
             for table in TRACES:
                 counts[table] += database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     return counts
+
+
+def _rows_in_cassandra(settings: Mapping[str, str]) -> dict[str, int]:
+    points, port = settings["cassandra_contact_points"].split(","), int(settings["cassandra_port"])
+    profile = ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=60)
+    profiles = {EXEC_PROFILE_DEFAULT: profile}
+    with Cluster(points, port=port, execution_profiles=profiles, protocol_version=5) as cluster:
+        session = cluster.connect(settings["cassandra_keyspace"])
+        return {
+            table: session.execute(f"SELECT count(*) FROM {table}").one()[0] for table in TRACES_IN_CASSANDRA
+        }
+
+
+def waiting(server: Server) -> int:
+    """How many messages of all users wait for extraction."""
+    text = httpx.get(f"{server.url}/metrics", timeout=60, trust_env=False).text
+    found = re.findall(r"^memgrid_owner_pending_messages(?:\{[^}]*\})? (\S+)$", text, re.MULTILINE)
+    assert found, text
+    return sum(int(float(value)) for value in found)
 
 
 def json_lines(text: str) -> list[Any]:

@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from tests.acceptance.conftest import Api, stored
+from tests.acceptance.conftest import Api, stored, waiting
 from tests.cluster.server import Server
 
 pytestmark = pytest.mark.ray
@@ -28,9 +28,10 @@ LONGEST_ADDRESS = 16_000
 def no_trace(server: Server) -> Generator[None]:
     """Fails the test when a store's row was added or taken away during it."""
     deadline = time.monotonic() + 60
-    while (before := stored(server))["pending"]:
+    while waiting(server):
         assert time.monotonic() < deadline, "what earlier tests added is not extracted"
         time.sleep(0.05)
+    before = stored(server)
     yield
     assert stored(server) == before
 

@@ -31,7 +31,7 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._settings = settings
+        self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "serve.log"
 
@@ -59,7 +59,7 @@ class Server:
             "MEMGRID_HOST": "127.0.0.1",
             "MEMGRID_PORT": str(self.port),
             "MEMGRID_DATA_DIR": str(self.folder / "data"),
-            **{f"MEMGRID_{name.upper()}": value for name, value in self._settings.items()},
+            **{f"MEMGRID_{name.upper()}": value for name, value in self.settings.items()},
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
