@@ -106,7 +106,7 @@ def build_opensearch_client(settings: Settings) -> AsyncOpenSearch:
     password = settings.opensearch_password
     return connect(
         [url.strip() for url in settings.opensearch_url.split(",")],
-        user=settings.opensearch_user,
+        user=settings.opensearch_username,
         password=password.get_secret_value() if password else None,
         tls_verify=settings.opensearch_tls_verify,
         tls_certificate=settings.opensearch_tls_certificate,

@@ -119,10 +119,10 @@ class Settings(BaseModel):
         "http://127.0.0.1:9200", pattern=r"^https?://[^,\s]+(\s*,\s*https?://[^,\s]+)*$"
     )
     """Where OpenSearch answers; several nodes of one cluster are separated by commas."""
-    opensearch_user: str | None = None
+    opensearch_username: str | None = None
     """Login, where OpenSearch asks for one."""
     opensearch_password: SecretStr | None = None
-    """Password of `opensearch_user`."""
+    """Password of `opensearch_username`."""
     opensearch_tls_verify: bool = True
     """Check OpenSearch's certificate."""
     opensearch_tls_certificate: Path | None = None

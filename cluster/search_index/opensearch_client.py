@@ -96,7 +96,7 @@ def translated(error: TransportError) -> MemgridError:
             return Blocked(reason_of(error.info or error.error), retry_after=RETRY_AFTER)
         return LoginRefused(
             f"OpenSearch refuses the login: {reason_of(error.info or error.error)}",
-            remedy="see MEMGRID_OPENSEARCH_USER and MEMGRID_OPENSEARCH_PASSWORD",
+            remedy="see MEMGRID_OPENSEARCH_USERNAME and MEMGRID_OPENSEARCH_PASSWORD",
         )
     if isinstance(error, NotFoundError):
         return Missing(reason_of(error.info or error.error), retry_after=RETRY_AFTER)

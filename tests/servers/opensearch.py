@@ -220,7 +220,7 @@ class OpenSearchNode:
         """The settings with which memgrid uses this node."""
         lines = {"MEMGRID_SEARCH_INDEX": "opensearch", "MEMGRID_OPENSEARCH_URL": self.url}
         if self.login:
-            lines["MEMGRID_OPENSEARCH_USER"], lines["MEMGRID_OPENSEARCH_PASSWORD"] = self.login
+            lines["MEMGRID_OPENSEARCH_USERNAME"], lines["MEMGRID_OPENSEARCH_PASSWORD"] = self.login
         if self.ca:
             lines["MEMGRID_OPENSEARCH_TLS_CERTIFICATE"] = str(self.ca)
         return lines
