@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident
 from cluster.extraction_config import ExtractionConfigs
 from cluster.model import Memory, Message, Run
@@ -24,10 +25,17 @@ _TRACES: Final = 1024
 class Briefing:
     """Asks the extractor in the name of one shard's runs, and records what it did."""
 
-    def __init__(self, store: WideStore, extractor: Extractor, configs: ExtractionConfigs) -> None:
+    def __init__(
+        self,
+        store: WideStore,
+        extractor: Extractor,
+        configs: ExtractionConfigs,
+        profiles: ProfileConfigs,
+    ) -> None:
         self._store = store
         self._extractor = extractor
         self._configs = configs
+        self._profiles = profiles
         self._traces: OrderedDict[str, Trace] = OrderedDict()
 
     @property
@@ -51,10 +59,15 @@ class Briefing:
         for message in messages:
             groups.setdefault(message.labels.get("group"), []).append(message)
         summaries = summaries_of(resident.head.settings)
+        topics = await self._profiles.rules(resident.subject.tenant)
         candidates: list[Candidate] = []
         whole = Extraction(candidates=(), extractor=self.name)
         for group, said in groups.items():
-            brief = await self._configs.brief(resident.subject.tenant, group, summaries)
+            brief = msgspec.structs.replace(
+                await self._configs.brief(resident.subject.tenant, group, summaries),
+                topics=topics.described(),
+                strict_topics=topics.strict,
+            )
             found = await self._extractor.extract(
                 said, earlier=await earlier(said[0]), known=known, brief=brief, trace=trace
             )

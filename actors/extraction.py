@@ -13,6 +13,7 @@ import msgspec
 
 from actors.briefing import Briefing
 from actors.commits import CHUNK, Commits, in_chunks
+from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident, Residents
 from actors.waiters import Waiters
 from cluster import buffer_events as events
@@ -25,6 +26,7 @@ from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
 from cluster.pipeline.port import Extraction
 from cluster.pipeline.recalled import without_recalled
 from cluster.pipeline.repeated import Repeats, find_repeats
+from cluster.profile_topics import TopicRules
 from cluster.summaries import with_summaries
 from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
 from memgrid.errors import InvalidInput, MemgridError, Overloaded
@@ -47,6 +49,7 @@ class ExtractionLoop:
         residents: Residents,
         commits: Commits,
         briefing: Briefing,
+        profiles: ProfileConfigs,
         buffers: ShardBuffers[Subject],
         waiters: Waiters,
         clock: Clock,
@@ -55,6 +58,7 @@ class ExtractionLoop:
     ) -> None:
         self._store = store
         self._briefing = briefing
+        self._profiles = profiles
         self.buffers = buffers
         self._waiters = waiters
         self._clock = clock
@@ -202,6 +206,7 @@ class ExtractionLoop:
                 extraction, candidates=(*repeats.candidates, *extraction.candidates)
             )
         wanted = {message.id for message in messages}
+        topics = await self._profiles.rules(resident.subject.tenant)
         async with resident.writing:
             for _ in range(_CONTENDED_ROUNDS):
                 if not parked and not wanted <= resident.pending:
@@ -210,7 +215,7 @@ class ExtractionLoop:
                     return False  # another owner has driven it
                 if not all(self._stands(resident, memory_id) for memory_id in repeated):
                     return True  # what was said again has changed meanwhile: it is news
-                decisions = self._decide(resident, messages, extraction)
+                decisions = self._decide(resident, messages, extraction, topics)
                 run = Run(
                     id=run_id,
                     status="done",
@@ -251,7 +256,9 @@ class ExtractionLoop:
         memory = resident.hot.memory(memory_id)
         return memory is not None and memory.is_current(self._clock())
 
-    def _decide(self, resident: Resident, messages: Sequence[Message], extraction: Extraction) -> Decisions:
+    def _decide(
+        self, resident: Resident, messages: Sequence[Message], extraction: Extraction, topics: TopicRules
+    ) -> Decisions:
         known = resident.known
         subject, labels, now = resident.subject, messages[-1].labels, self._clock()
         kept = verbatim(
@@ -278,6 +285,8 @@ class ExtractionLoop:
             new_id=new_id,
             max_memories=self._max_memories,
             said_at={message.id: message.event_time for message in messages},
+            admits=topics.admits,
+            topic_cap=topics.cap if topics.has_caps else None,
         )
         delete = dict.fromkeys(kept.delete + found.delete)
         put = {memory.id: memory for memory in (*kept.put, *found.put) if memory.id not in delete}

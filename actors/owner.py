@@ -14,14 +14,21 @@ from pydantic import BaseModel, ValidationError
 
 from actors.briefing import Briefing
 from actors.commits import Commits
+from actors.contexts import Contexts
 from actors.daily_stats import DailyStats
+from actors.events import Events
 from actors.extraction import ExtractionLoop
 from actors.indexing import Indexing
+from actors.profile_configs import ProfileConfigs
 from actors.projects import Projects
+from actors.query_vectors import QueryVectors
 from actors.reads import Reads
+from actors.relations import Relations
 from actors.resident import Resident, Residents
 from actors.run_details import RunDetails
+from actors.sharing import Sharing
 from actors.sweep import Sweep
+from actors.tasks import Tasks
 from actors.vectors import VectorQueue
 from actors.waiters import Waiters
 from actors.writes import Writes, policy_of
@@ -120,11 +127,13 @@ class ShardOwner:
         self.vectors = VectorQueue(
             store, self.indexing, embedder, self.residents, batch_size=settings.embedding_batch_size
         )
+        self.profiles = ProfileConfigs(store)
         self.loop = ExtractionLoop(
             store=store,
             residents=self.residents,
             commits=self.commits,
-            briefing=Briefing(store, extractor, self.configs),
+            briefing=Briefing(store, extractor, self.configs, self.profiles),
+            profiles=self.profiles,
             buffers=buffers,
             waiters=self.waiters,
             clock=clock,
@@ -153,6 +162,25 @@ class ShardOwner:
         )
         self.run_details = RunDetails(store, self.residents)
         self.projects = Projects(store, self.configs, clock)
+        vectors = QueryVectors(embedder, settings.search_timeout_seconds)
+        self.events = Events(residents=self.residents, vectors=vectors, clock=clock)
+        self.tasks = Tasks(residents=self.residents, commits=self.commits, vectors=vectors, clock=clock)
+        self.relations = Relations(residents=self.residents, commits=self.commits, clock=clock)
+        self.sharing = Sharing(
+            store=store,
+            residents=self.residents,
+            commits=self.commits,
+            reads=self.reads,
+            dimension=embedder.dimension,
+            clock=clock,
+        )
+        self.contexts = Contexts(
+            residents=self.residents,
+            vectors=vectors,
+            sharing=self.sharing,
+            dimension=embedder.dimension,
+            clock=clock,
+        )
         self.sweep = Sweep(
             store=store,
             residents=self.residents,
@@ -303,7 +331,19 @@ class ShardOwner:
     def _table(self) -> dict[str, Operation]:
         table: dict[str, Operation] = {"stats": self._stats}
         for name in OPERATIONS:
-            for part in (self.writes, self.reads, self.run_details, self.projects):
+            # Sharing comes last: it answers with what others share, and asks the reads for the rest.
+            for part in (
+                self.writes,
+                self.reads,
+                self.run_details,
+                self.projects,
+                self.events,
+                self.tasks,
+                self.relations,
+                self.profiles,
+                self.contexts,
+                self.sharing,
+            ):
                 if (method := getattr(part, name, None)) is not None:
                     table[name] = method
         missing = OPERATIONS.keys() - table.keys()

@@ -1,10 +1,8 @@
-"""What a subject's owner answers without changing anything: search, lists, context, profile."""
+"""What a subject's owner answers without changing anything: search, lists, profile."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
@@ -14,30 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from actors.cursors import decode_cursor, decode_offset, encode_cursor, encode_offset
 from actors.indexing import Indexing
 from actors.resident import Resident, Residents
 from actors.views import memory_out, message_out, moment, optional_moment, run_out
 from actors.writes import Writes, variables_of
 from cluster.analysis import looks_chinese, search_terms
-from cluster.context import build_context
 from cluster.embedding.port import Embedder
 from cluster.ids import Clock
 from cluster.jobs import decode_job
 from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
-from cluster.pipeline.recalled import without_recalled
 from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
 from cluster.retrieval.overtaken import overtaken_messages
 from cluster.search_index.port import IndexQuery
 from cluster.settings import Settings
-from cluster.tokens import count_tokens
 from cluster.wide_store.port import MessageQuery, WideStore
-from memgrid.errors import InvalidInput, MemgridError, NotFound, Overloaded, Unavailable
+from memgrid.errors import MemgridError, NotFound, Overloaded, Unavailable
 from memgrid.models import (
-    ContextBlock,
-    ContextQuery,
     History,
     HistoryEntry,
     Job,
@@ -59,10 +53,6 @@ from memgrid.subject import Subject
 
 _log = get_log()
 _STATS_PAGE = 1000
-_CONTEXT_POOL = 5
-"""Results looked at for each place in a context block."""
-_CONTEXT_SHARE = 0.6
-"""A memory goes before messages if it scores at least this share of the best result."""
 _OLDER = 50
 """Older messages that the search index may bring back into a search of a subject too large to be all hot."""
 
@@ -395,74 +385,7 @@ class Reads:
         async with self._residents.use(subject, fresh=True) as resident:
             return Variables(variables={name: m.text for name, m in variables_of(resident).items()})
 
-    # context and profile
-
-    async def context(self, subject: Subject, query: ContextQuery, request_id: str) -> ContextBlock:
-        """What matters for the next turn, as text for a prompt."""
-        embedding = asyncio.create_task(self._embed(query.message)) if query.message.strip() else None
-        try:
-            async with self._residents.use(subject, fresh=True) as resident:
-                now = self._clock()
-                vector, degraded = await self._vector(embedding)
-                memories: list[Memory] = []
-                messages: list[Message] = []
-                if query.message.strip():
-                    memories, messages = self._relevant(resident, query, vector, now)
-                else:
-                    current = [m for m in resident.hot.memories() if m.is_current(now)]
-                    memories = sorted(current, key=lambda m: (m.updated_at, m.id), reverse=True)
-                    memories = memories[: query.limit]
-                buffered = [m for i in sorted(resident.pending) if (m := resident.hot.message(i)) is not None]
-                return build_context(
-                    memories=memories,
-                    messages=messages,
-                    profile=[m for m in resident.hot.memories() if m.kind == "profile" and m.is_current(now)],
-                    buffered=without_recalled(buffered, resident.known),
-                    max_tokens=query.max_tokens,
-                    count_tokens=count_tokens,
-                    language=query.language,
-                    plain=query.plain,
-                    degraded=bool(degraded),
-                )
-        finally:
-            if embedding is not None and not embedding.done():
-                embedding.cancel()
-
-    def _relevant(
-        self, resident: Resident, query: ContextQuery, vector: NDArray[np.float32] | None, now: Millis
-    ) -> tuple[list[Memory], list[Message]]:
-        """The `limit` best: memories that are about the message, then whatever fits it next.
-
-        A message says the same as the memory made of it in more words, and may be small talk: memories go
-        first, where they are not far behind the best.
-        """
-        ranked = resident.hot.search(
-            RankSpec(
-                strategy="hybrid" if vector is not None else "full_text",
-                limit=query.limit * _CONTEXT_POOL,
-                without=self._overtaken(resident),
-            ),
-            search_terms(query.message),
-            vector,
-            now,
-        )
-        least = ranked[0].score * _CONTEXT_SHARE if ranked else 0.0
-        ordered = sorted(ranked, key=lambda hit: hit.kind != "memory" or hit.score < least)
-        memories: list[Memory] = []
-        messages: list[Message] = []
-        said: set[str] = set()
-        for hit in ordered:
-            if len(memories) + len(messages) == query.limit:
-                break
-            if (memory := resident.hot.memory(hit.id)) is not None:
-                memories.append(memory)
-            elif (message := resident.hot.message(hit.id)) is not None:
-                # An earlier context block in it would be shown again, and in the next one twice.
-                for own in without_recalled([message], resident.known):
-                    if own.content not in said:
-                        messages.append(own)
-                        said.add(own.content)
-        return memories, messages
+    # profile
 
     async def profile(self, subject: Subject, request: Nothing, request_id: str) -> Profile | bytes:
         """Who the subject is, computed from memories and messages."""
@@ -589,40 +512,6 @@ def status_of(resident: Resident, message_id: str) -> str:
 def encode(answer: BaseModel) -> bytes:
     """An answer as JSON."""
     return answer.model_dump_json().encode()
-
-
-def encode_cursor(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> str:
-    """Raises InvalidInput for what is no cursor."""
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        raise _bad_cursor() from error
-
-
-def _bad_cursor() -> InvalidInput:
-    return InvalidInput(
-        "this is not a cursor of this list",
-        field="cursor",
-        remedy="send the cursor of the page before, unchanged",
-    )
-
-
-def encode_offset(offset: int) -> str:
-    return encode_cursor(str(offset))
-
-
-def decode_offset(cursor: str | None) -> int:
-    """Raises InvalidInput for what is no cursor of a search."""
-    if cursor is None:
-        return 0
-    text = decode_cursor(cursor)
-    if not text.isascii() or not text.isdigit() or len(text) > 6:
-        raise _bad_cursor()
-    return int(text)
 
 
 def _state(resident: Resident) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ Written once, as async code; the sync form in `memgrid/_sync/` is generated (`me
 
 from __future__ import annotations
 
+from memgrid._kinds import KindsApi
 from memgrid._memories import MemoriesApi
 from memgrid._projects import ProjectsApi
 from memgrid._subjects import SubjectsApi
@@ -13,7 +14,7 @@ from memgrid._transport import Transport
 __all__ = ["MemgridApi", "Transport"]
 
 
-class MemgridApi(MemoriesApi, SubjectsApi, ProjectsApi):
+class MemgridApi(MemoriesApi, SubjectsApi, KindsApi, ProjectsApi):
     """Everything memgrid can do for an application.
 
     Whose memory it is is said with `user_id`, `agent_id`, `app_id` or `run_id`; where several are given, the

@@ -21,6 +21,23 @@ from memgrid.extraction import (
     Usage,
     UsageQuery,
 )
+from memgrid.kinds import (
+    EntityOut,
+    EntityPage,
+    EntityQuery,
+    EventPage,
+    EventsQuery,
+    LinkMemory,
+    RecordTask,
+    Related,
+    ShareMemory,
+    Shares,
+    TaskOut,
+    TaskPage,
+    TasksQuery,
+    UpdateTask,
+    UseTask,
+)
 from memgrid.models import (
     AddRequest,
     AddResult,
@@ -59,6 +76,7 @@ from memgrid.models import (
     UserStats,
     Variables,
 )
+from memgrid.profile_config import ProfileConfig, ProfileConfigOut, ProfileConfigQuery
 
 Cursor = Annotated[str, Field(max_length=1024)]
 
@@ -131,7 +149,9 @@ class Hydrated(Answer):
 
 PROJECT: SubjectRef = SubjectRef("app", "memgrid")
 """The subject of each tenant to whose owner the operations of the tenant as a whole are sent."""
-PROJECT_OPERATIONS = frozenset({"extraction_config", "set_extraction_config", "usage"})
+PROJECT_OPERATIONS = frozenset(
+    {"extraction_config", "set_extraction_config", "usage", "profile_config", "set_profile_config"}
+)
 
 OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "add": (AddRequest, AddResult),
@@ -165,4 +185,17 @@ OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "extraction_config": (GroupQuery, ExtractionConfigOut),
     "set_extraction_config": (ExtractionConfig, ExtractionConfigOut),
     "usage": (UsageQuery, Usage),
+    "events": (EventsQuery, EventPage),
+    "record_task": (RecordTask, TaskOut),
+    "tasks": (TasksQuery, TaskPage),
+    "use_task": (UseTask, TaskOut),
+    "update_task": (UpdateTask, TaskOut),
+    "related": (ById, Related),
+    "link_memory": (LinkMemory, Related),
+    "entities": (Page, EntityPage),
+    "entity": (EntityQuery, EntityOut),
+    "share_memory": (ShareMemory, Shares),
+    "unshare_memory": (ShareMemory, Shares),
+    "profile_config": (ProfileConfigQuery, ProfileConfigOut),
+    "set_profile_config": (ProfileConfig, ProfileConfigOut),
 }

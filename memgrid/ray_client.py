@@ -62,6 +62,12 @@ _BY_ID = {
     "run": "run",
     "drive_run": "run",
     "job": "job",
+    "use_task": "memory",
+    "update_task": "memory",
+    "related": "memory",
+    "link_memory": "memory",
+    "share_memory": "memory",
+    "unshare_memory": "memory",
 }
 _CONNECT_SECONDS = 60.0
 _PROBE_SECONDS = 10.0

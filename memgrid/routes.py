@@ -18,9 +18,9 @@ PREFIX = "/api/v1"
 class Route(NamedTuple):
     """Where an operation lives.
 
-    `{id}` in the path is the request's `id`, `{kind}` and `{subject}` are the subject's. What is left of the
-    request goes into the JSON body or the query; a subject that is not in the path goes into the query
-    too, unless the request itself names it.
+    `{id}` and `{name}` in the path are its own, `{kind}` and `{subject}` are the subject's. What is left
+    of the request goes into the JSON body or the query; a subject that is not in the path goes into the
+    query too, unless the request itself names it.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -61,6 +61,19 @@ ROUTES: dict[str, Route] = {
     "extraction_config": Route("GET", "/config/extraction"),
     "set_extraction_config": Route("PUT", "/config/extraction", "json"),
     "usage": Route("GET", "/usage"),
+    "events": Route("GET", "/events"),
+    "record_task": Route("POST", "/tasks", "json"),
+    "tasks": Route("GET", "/tasks"),
+    "use_task": Route("POST", "/tasks/{id}/uses"),
+    "update_task": Route("PATCH", "/tasks/{id}", "json"),
+    "related": Route("GET", "/memories/{id}/related"),
+    "link_memory": Route("POST", "/memories/{id}/links", "json"),
+    "entities": Route("GET", "/{kind}s/{subject}/entities"),
+    "entity": Route("GET", "/{kind}s/{subject}/entities/{name}"),
+    "share_memory": Route("POST", "/memories/{id}/shares"),
+    "unshare_memory": Route("DELETE", "/memories/{id}/shares"),
+    "profile_config": Route("GET", "/config/profile"),
+    "set_profile_config": Route("PUT", "/config/profile", "json"),
     "health": Route("GET", "/health/detailed", root=""),
 }
 
@@ -86,14 +99,15 @@ def http_call(operation: str, request: BaseModel, subject: SubjectRef | None) ->
             f"the request cannot be written as JSON: {error}", remedy="send finite numbers and valid Unicode"
         ) from error
     path = route.root + route.path
-    if "{id}" in path:
-        path = path.replace("{id}", _segment(fields.pop("id")))
+    for name in ("id", "name"):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", _segment(fields.pop(name)))
     query: list[tuple[str, str]] = []
     if "{subject}" in path and subject is not None:
         path = path.replace("{kind}", subject.kind).replace("{subject}", _segment(subject.id))
     elif subject is not None and f"{subject.kind}_id" not in fields:
         query.append((f"{subject.kind}_id", subject.id))
-    if operation == "update_memory":
+    if operation in ("update_memory", "update_task"):
         fields = fields["patch"]
     if route.payload == "json":
         return HttpCall(route.method, path, tuple(query), _json(fields))

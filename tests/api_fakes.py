@@ -14,10 +14,12 @@ from cluster.api.app import create_app
 from cluster.search_index.port import IndexHit, IndexQuery
 from cluster.settings import Settings
 from cluster.wide_store.port import ApiKeyRow
+from memgrid import kinds
 from memgrid import models as m
 from memgrid.errors import MemgridError, Unavailable
 from memgrid.extraction import ExtractionConfigOut, RunDetail, Usage, UsageDay
 from memgrid.operations import OPERATIONS, Hydrate, Hydrated, Stats
+from memgrid.profile_config import ProfileConfig, ProfileConfigOut
 from memgrid.routing import Call
 from memgrid.subject import Subject
 
@@ -77,6 +79,18 @@ def message_hit(score: float = 0.5, **fields: Any) -> m.SearchHit:
     )
 
 
+def task() -> kinds.TaskOut:
+    return kinds.TaskOut(
+        id=MEMORY,
+        task="部署",
+        when_to_use="部署",
+        what_to_do="先备份",
+        outcome="success",
+        created_at=NOW,  # pyright: ignore[reportArgumentType]
+        updated_at=NOW,  # pyright: ignore[reportArgumentType]
+    )
+
+
 def default_answers() -> dict[str, Answer]:
     """A plausible answer to every operation."""
     process = m.ProcessResult(job_id="job", status="done")
@@ -128,6 +142,19 @@ def default_answers() -> dict[str, Answer]:
         "cleanup": m.CleanupResult(deleted_count=0, total_old_memories=0, cleanup_date=NOW),
         "erase": m.EraseResult(subject_kind="user", subject_id="u", memories=1, messages=2),
         "stats": Stats(days=[]),
+        "events": kinds.EventPage(events=[]),
+        "record_task": task(),
+        "tasks": kinds.TaskPage(tasks=[task()]),
+        "use_task": task(),
+        "update_task": task(),
+        "related": kinds.Related(relations=[]),
+        "link_memory": kinds.Related(relations=[]),
+        "entities": kinds.EntityPage(entities=[kinds.Entity(name="杭州", type="place", memories=1)]),
+        "entity": kinds.EntityOut(name="杭州", type="place", memories=[memory()]),
+        "share_memory": kinds.Shares(shares=["user:b"]),
+        "unshare_memory": kinds.Shares(shares=[]),
+        "profile_config": ProfileConfigOut(config=ProfileConfig()),
+        "set_profile_config": ProfileConfigOut(config=ProfileConfig()),
         "extraction_config": ExtractionConfigOut(),
         "set_extraction_config": ExtractionConfigOut(instructions="…"),
         "usage": Usage(days=[], total=UsageDay(date="2026-11-01/2026-11-30"), generated_at=NOW),

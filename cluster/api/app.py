@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.api import health, jobs, memories, projects, subjects
+from cluster.api import health, jobs, kinds, memories, profile_config, projects, subjects
 from cluster.api.body import BodyBudget, ClientGone
 from cluster.api.errors import MethodNotAllowed, error_response, from_validation
 from cluster.api.exchange import REQUEST_ID_HEADER, SCOPE_KEY, Exchange, Services, exchange
@@ -104,15 +104,18 @@ def _sections() -> Iterator[Section]:
     # Before /memories/{id}/history: a user may be called "history".
     subjects.add_context(native, "/memories/context/{user_id}", subjects.in_path("user"))
     memories.add_routes(native)
+    kinds.add_by_id(native)
     yield native
     by_query = Section(PREFIX, "subjects", shown=False)
     subjects.add_routes(by_query, subjects.in_query)
+    kinds.add_of_subject(by_query, subjects.in_query)
     yield by_query
     for kind in SUBJECT_KINDS:
         naming = subjects.in_path(kind)
         path = f"{PREFIX}/{kind}s/{{{kind}_id}}"
         by_path = Section(path, "users", shown=kind == "user")
         subjects.add_routes(by_path, naming)
+        kinds.add_of_subject(by_path, naming)
         subjects.add_whole_subject(by_path, naming)
         yield by_path
         context = Section(path, "users", shown=False)
@@ -123,6 +126,7 @@ def _sections() -> Iterator[Section]:
     yield by_id
     project = Section(PREFIX, "project")
     projects.add_routes(project)
+    profile_config.add_routes(project)
     yield project
     probes = Section("", "health")
     health.add_routes(probes)

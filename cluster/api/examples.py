@@ -76,3 +76,27 @@ EXTRACTION_CONFIG: Final = _one(
     },
 )
 PROCESS: Final = _one("Everything buffered, and wait for it", {"wait": True})
+TASK: Final = _one(
+    "A task that went well",
+    {
+        "task": "部署服务到生产环境",
+        "steps": [
+            {"action": "先执行数据库迁移", "result": "成功"},
+            {"action": "滚动重启", "result": "没有中断"},
+        ],
+        "outcome": "success",
+        "score": 0.9,
+    },
+)
+TASK_PATCH: Final = _one("A lesson", {"lesson": "迁移之前先备份"})
+LINK: Final = _one("A cause", {"type": "cause", "memory_id": MEMORY_ID})
+PROFILE_CONFIG: Final = _one(
+    "Two topics and nothing else",
+    {
+        "topics": [
+            {"name": "饮食", "description": "口味、忌口、常去的餐馆", "max_memories": 20},
+            {"name": "work", "subtopics": [{"name": "title", "description": "what they do"}]},
+        ],
+        "strict": True,
+    },
+)

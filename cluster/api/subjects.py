@@ -7,6 +7,7 @@ agents, apps and runs, and `/…?user_id=` (or agent_id, app_id, run_id) without
 # No `from __future__ import annotations`: the routes' annotations are local to their factory.
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Body, Depends, Path, Query
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cluster.api import examples
+from cluster.api.errors import documented
 from cluster.api.exchange import Whose, exchange, json_response
 from cluster.api.language import language_of
 from cluster.api.parameters import Parameters
@@ -90,6 +92,13 @@ class ContextParameters(Parameters):
     limit: Annotated[int, Field(ge=1, le=100)] = 3
     language: Language | None = None
     plain: bool = True
+    profile_event_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    prefer_topics: Annotated[list[Identifier], Field(max_length=100)] | None = None
+    only_topics: Annotated[list[Identifier], Field(max_length=100)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    template: Annotated[str, Field(max_length=16_384)] | None = None
+    explain: bool = False
 
 
 async def ask(request: Request, whose: Whose, operation: str, body: BaseModel) -> Response:
@@ -101,7 +110,9 @@ async def ask(request: Request, whose: Whose, operation: str, body: BaseModel) -
 def add_context(section: Section, path: str, naming: Naming) -> None:
     """Put the context block under `path`, which names its subject."""
 
-    @section.reads.get(path, response_model=ContextBlock, summary="Context for the next turn")
+    @section.reads.get(
+        path, response_model=ContextBlock, summary="Context for the next turn", responses=documented(413)
+    )
     async def get_context(
         request: Request,
         whose: Annotated[Whose, Depends(naming)],

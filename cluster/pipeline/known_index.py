@@ -145,9 +145,9 @@ class KnownIndex:
     def remove(self, memory_id: str) -> None:
         """Forget a memory; one that is not there is no error."""
         memory = self.memories.pop(memory_id, None)
-        if memory is not None and memory.kind == "variable" and memory.subtopic is not None:
-            if self.variables.get(memory.subtopic) == memory_id:
-                del self.variables[memory.subtopic]
+        name = None if memory is None or memory.kind != "variable" else memory.subtopic
+        if name is not None and self.variables.get(name) == memory_id:
+            del self.variables[name]
         claim = self._claims.pop(memory_id, None)
         if claim is not None:
             for keys, key in self._keys(claim):

@@ -168,12 +168,22 @@ class MemoriesApi(Sender):
         limit: int | None = None,
         language: Literal["zh", "en"] | None = None,
         plain: bool | None = None,
+        profile_event_ratio: float | None = None,
+        prefer_topics: Sequence[str] | None = None,
+        only_topics: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        template: str | None = None,
+        explain: bool | None = None,
         **other: Unpack[OtherWhose],
     ) -> ContextBlock:
         """What to put into the prompt before answering `message`, within `max_tokens`.
 
         block = client.context("zhangsan", "周末有什么活动推荐？", max_tokens=500)
         prompt = block.context + "\\n\\n" + question
+
+        `plain=False` gives sections: profile, events, facts, summary, latest messages; `template` lays them
+        out your way, with {profile}, {events}, {facts}, {summary} and {recent}.
         """
         request = build(
             ContextQuery,
@@ -182,6 +192,13 @@ class MemoriesApi(Sender):
             limit=limit,
             language=language,
             plain=plain,
+            profile_event_ratio=profile_event_ratio,
+            prefer_topics=prefer_topics,
+            only_topics=only_topics,
+            since=since,
+            until=until,
+            template=template,
+            explain=explain,
         )
         subject = required_subject(user_id=user_id, **other)
         return self._ask("context", request, subject, ContextBlock)

@@ -6,6 +6,7 @@ Written once, as async code; the sync form in `memgrid/_sync/` is generated (`me
 
 from __future__ import annotations
 
+from memgrid._sync._kinds import KindsApi
 from memgrid._sync._memories import MemoriesApi
 from memgrid._sync._projects import ProjectsApi
 from memgrid._sync._subjects import SubjectsApi
@@ -14,7 +15,7 @@ from memgrid._sync._transport import Transport
 __all__ = ["MemgridApi", "Transport"]
 
 
-class MemgridApi(MemoriesApi, SubjectsApi, ProjectsApi):
+class MemgridApi(MemoriesApi, SubjectsApi, KindsApi, ProjectsApi):
     """Everything memgrid can do for an application.
 
     Whose memory it is is said with `user_id`, `agent_id`, `app_id` or `run_id`; where several are given, the

@@ -76,7 +76,7 @@ def test_examples_are_valid() -> None:
 async def test_every_example_works() -> None:
     api = Api()
     api.store.memories["default", MEMORY] = api.store.runs["default", RUN] = Subject("default", "user", "u")
-    fill = {"user_id": "zhangsan", "id": MEMORY}
+    fill = {"user_id": "zhangsan", "id": MEMORY, "name": "杭州"}
     async with api.client() as client:
         for method, path, operation in OPERATIONS_SHOWN:
             for example in (
