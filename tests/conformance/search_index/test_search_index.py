@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, SearchIndex
+from cluster.search_index.port import Filling, IndexDocument, IndexHit, IndexQuery, SearchIndex
 from memgrid.errors import InvalidInput
 from memgrid.subject import Subject
 from tests.conformance.search_index.conftest import DIMENSION, Settle
@@ -552,3 +552,70 @@ async def test_many_writers_at_once(index: SearchIndex, settle: Settle) -> None:
     for subject in subjects:
         assert await index.count(subject) == 16
         assert len(await words(index, "绿茶", subject)) == 16
+
+
+# --- filling ----------------------------------------------------------------------------------
+
+
+async def listed(index: SearchIndex, subject: Subject, limit: int) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = await index.listed(subject, cursor=cursor, limit=limit)
+        assert len(page) <= limit
+        rows += page
+        if cursor is None:
+            return rows
+
+
+async def test_everything_of_a_subject_is_listed_once(index: SearchIndex) -> None:
+    await index.put(ALICE, [document(f"m{n}", "绿茶", kind="message") for n in range(7)])
+    await index.put(ALICE, [document("f", "绿茶"), document("gone", "绿茶")])
+    await index.put(BOB, [document("b", "绿茶")])
+    await index.delete(ALICE, 0, [("gone", 1)])
+    expected = [("f", "memory"), *((f"m{n}", "message") for n in range(7))]
+    for limit in (1, 3, 100):
+        assert sorted(await listed(index, ALICE, limit)) == expected
+    await index.delete_subject(ALICE, 1)
+    assert await listed(index, ALICE, 10) == []
+
+
+async def test_marks_of_filled_shards(index: SearchIndex) -> None:
+    assert await index.filling(range(300)) == Filling(filled=frozenset(), rebuilding=False)
+    await index.set_filled([0, 7])
+    await index.set_filled([7, 299, 400])
+    await index.set_filled([])
+    assert (await index.filling(range(300))).filled == {0, 7, 299}
+    assert (await index.filling([400, 401])).filled == {400}
+
+
+async def test_an_index_is_made_anew_while_it_is_used(index: SearchIndex, settle: Settle) -> None:
+    await index.put(ALICE, [document(id_, "绿茶", vector=unit(1, 0)) for id_ in ("kept", "gone", "new")])
+    await index.put(BOB, [document("b", "绿茶")])
+    await index.delete(ALICE, 0, [("before", 3)])
+    await index.set_filled([0, 1])
+    await settle(index)
+
+    await index.begin_rebuild()
+    assert await index.filling([0, 1]) == Filling(filled=frozenset(), rebuilding=True)
+    assert await words(index, "绿茶") == {"kept", "gone", "new"}
+    await index.put(ALICE, [document("new", "绿茶", version=2, vector=unit(0, 1))])
+    await index.set_filled([0])
+    await index.begin_rebuild()
+    assert (await index.filling([0, 1])).filled == {0}, "called again, it goes on"
+    await index.put(
+        ALICE, [document("kept", "绿茶", vector=unit(1, 0)), document("before", "绿茶", version=2)]
+    )
+    await index.delete(ALICE, 0, [("gone", 1)])
+    await index.delete_subject(BOB, 1)
+    await index.put(ALICE, [document("gone", "绿茶")])
+    await settle(index)
+    assert (await find(index, vector=unit(0, 1)))["new"].vector_score == pytest.approx(1, abs=2e-3)
+
+    await index.end_rebuild()
+    assert await index.filling([0, 1]) == Filling(filled=frozenset([0]), rebuilding=False)
+    await settle(index)
+    assert await words(index, "绿茶") == {"kept", "new"}
+    assert await words(index, "绿茶", BOB) == set()
+    assert await index.count(ALICE) == 2
+    assert (await find(index, vector=unit(0, 1)))["new"].vector_score == pytest.approx(1, abs=2e-3)
