@@ -67,7 +67,7 @@ async def test_after_closing_it_is_unavailable() -> None:
     before = {thread.ident for thread in threading.enumerate()}
     embedder = BundledEmbedder("multilingual-e5-small")
     running = asyncio.gather(
-        *(embedder.embed([f"text {n}"] * 40, "passage") for n in range(3)), return_exceptions=True
+        *(embedder.embed([f"text {n}"] * 400, "passage") for n in range(3)), return_exceptions=True
     )
     await asyncio.sleep(0)
     await embedder.close()
