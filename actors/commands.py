@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import warnings
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from actors import archives
+from actors.opening import settings_from, with_store
 from cluster.security import Role
-from cluster.settings import Settings, SettingsWarning, load_settings, variable_of
-from cluster.wide_store.port import ApiKeyRow, WideStore
-from memgrid.cli.options import Json
+from cluster.settings import Settings
+from cluster.wide_store.port import ApiKeyRow
+from memgrid.cli.options import ConfigFile, DataDir, Json
 from memgrid.cli.output import note, print_json, print_table, say
 
 # What opens a store, loads a model or starts Ray is imported by the command that does it: `memgrid search`
@@ -23,40 +21,8 @@ from memgrid.cli.output import note, print_json, print_table, say
 
 app = typer.Typer()
 keys = typer.Typer(no_args_is_help=True)
+app.add_typer(archives.app)
 app.add_typer(keys, name="keys", help="API keys: who may come in from the network.")
-
-_T = TypeVar("_T")
-_PANEL = "Settings"
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", help="Settings file.", show_default="config.yaml, if there is one", rich_help_panel=_PANEL
-    ),
-]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where the embedded stores live.", rich_help_panel=_PANEL)
-]
-
-
-def settings_from(config: Path | None, **given: object) -> Settings:
-    """The effective settings, options of the command line first. What has no effect is noted on stderr."""
-    options = {variable_of(name): str(value) for name, value in given.items() if value is not None}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", SettingsWarning)
-        settings = load_settings(config, environ={**os.environ, **options})
-    for each in caught:
-        note(f"warning: {each.message}", "yellow")
-    return settings
-
-
-async def _with_store(settings: Settings, work: Callable[[WideStore], Awaitable[_T]]) -> _T:
-    from cluster.composition import open_store
-
-    store = await open_store(settings)
-    try:
-        return await work(store)
-    finally:
-        await store.close()
 
 
 @app.command()
@@ -80,7 +46,7 @@ def serve(
     from cluster.security import check_bind, has_keys
 
     settings = settings_from(config, host=host, port=port, data_dir=data_dir)
-    keyed = asyncio.run(_with_store(settings, has_keys))
+    keyed = asyncio.run(with_store(settings, has_keys))
     check_bind(settings.host, keyed)
     note(banner(settings, keyed=keyed))
     run(settings)
@@ -130,7 +96,7 @@ def create_key(
 
     settings = settings_from(config, data_dir=data_dir)
     text, row = asyncio.run(
-        _with_store(settings, lambda store: create(store, tenant=tenant, role=role, label=label))
+        with_store(settings, lambda store: create(store, tenant=tenant, role=role, label=label))
     )
     if json:
         print_json({"key": text, **_key_row(row)})
@@ -150,7 +116,7 @@ def list_keys(
     from cluster.security import list_keys as listed
 
     settings = settings_from(config, data_dir=data_dir)
-    rows = [_key_row(row) for row in asyncio.run(_with_store(settings, lambda store: listed(store, tenant)))]
+    rows = [_key_row(row) for row in asyncio.run(with_store(settings, lambda store: listed(store, tenant)))]
     if json:
         print_json(rows)
         return
@@ -172,7 +138,7 @@ def revoke_key(
     from cluster.security import revoke_key as revoke
 
     settings = settings_from(config, data_dir=data_dir)
-    row = asyncio.run(_with_store(settings, lambda store: revoke(store, key_id)))
+    row = asyncio.run(with_store(settings, lambda store: revoke(store, key_id)))
     if json:
         print_json(_key_row(row))
     else:

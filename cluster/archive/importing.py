@@ -7,9 +7,9 @@ goes on at the revision that the head has.
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from cluster.archive.comparing import compare, stored_rows
 from cluster.archive.copying import copy_missing
@@ -36,6 +36,7 @@ class Problem:
     what: str
     """A subject, an API key or a row, as people read it."""
     why: str
+    subject: Subject | None = None
 
 
 @dataclass
@@ -43,8 +44,8 @@ class Report:
     """What an import or a verification has found."""
 
     subjects: int = 0
-    copied: int = 0
-    """Subjects of which something was missing, and now is there."""
+    copied: list[Subject] = field(default_factory=list[Subject])
+    """Subjects of which something was missing, and now is there: their index has to be filled."""
     already_there: int = 0
     rows: dict[str, int] = field(default_factory=dict[str, int])
     """Rows of each kind in the archive, those of refused subjects left out."""
@@ -53,13 +54,11 @@ class Report:
     """Whether the archive's vectors were taken; else everything is embedded anew."""
     vectors_left_out: str | None = None
     """Why they were not, though the archive has some."""
-    with_new_vectors: list[Subject] = field(default_factory=list[Subject])
-    """Subjects that were copied with vectors: a server would take them for indexed."""
 
 
 async def import_archive(
     store: WideStore,
-    stream: io.BufferedReader,
+    stream: BinaryIO,
     *,
     clock: Clock = system_clock,
     on_subject: OnSubject = lambda subjects, rows: None,
@@ -73,7 +72,7 @@ async def import_archive(
 
 async def verify_archive(
     store: WideStore,
-    stream: io.BufferedReader,
+    stream: BinaryIO,
     *,
     clock: Clock = system_clock,
     on_subject: OnSubject = lambda subjects, rows: None,
@@ -88,7 +87,7 @@ class _Work:
     def __init__(
         self,
         store: WideStore,
-        stream: io.BufferedReader,
+        stream: BinaryIO,
         clock: Clock,
         on_subject: OnSubject,
         *,
@@ -163,7 +162,7 @@ class _Work:
         report.subjects += 1
         if why is not None:
             self._refused.add(lines.subject.key.hex())
-            report.problems.append(Problem(shown(lines.subject), why))
+            report.problems.append(Problem(shown(lines.subject), why, lines.subject))
         else:
             for what, count in lines.digest.counts.items():
                 report.rows[what] = report.rows.get(what, 0) + count
@@ -184,9 +183,7 @@ class _Work:
         difference = compare(lines, stored, vectors=vectors, clock=self._clock)
         if difference:
             return f"it was copied, and is not the same: {difference}"
-        self._report.copied += 1
-        if vectors and lines.digest.counts.get("vector"):
-            self._report.with_new_vectors.append(lines.subject)
+        self._report.copied.append(lines.subject)
         return None
 
     async def _rows(self, lines: Sequence[Line]) -> None:

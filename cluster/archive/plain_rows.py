@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from cluster.search_index.behind import INDEX_BEHIND
 from cluster.wide_store.port import PlainRow, WideStore
 from memgrid.subject import Subject
 
@@ -11,7 +12,7 @@ BY_SUBJECT = frozenset({"daily_stats"})
 """Their keys are the subject's, in hexadecimal, a slash, and what is their own."""
 BY_TENANT = frozenset({"extraction_config"})
 """Their keys are the tenant's name, and perhaps a NUL and what is their own."""
-OF_THIS_STORE = frozenset({"index_behind"})
+OF_THIS_STORE = frozenset({INDEX_BEHIND})
 """About a store's own search index: of no use elsewhere."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, cast
@@ -62,7 +61,7 @@ class ArchiveReader:
     line. What is wrong raises DamagedArchive. `header` is there when it is made, `end` after the last line.
     """
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._file: BinaryIO = (
             cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb")) if is_gzip(stream) else stream
         )
@@ -159,7 +158,7 @@ class ArchiveReader:
         return DamagedArchive(self._line, why, self._subject)
 
 
-def check_archive(stream: io.BufferedReader) -> tuple[Header, End]:
+def check_archive(stream: BinaryIO) -> tuple[Header, End]:
     """Read all of it. Raises DamagedArchive."""
     reader = ArchiveReader(stream)
     for _ in reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -21,6 +22,7 @@ def _want_json(ctx: typer.Context, value: Any) -> Any:
 
 _SERVER = "Server"
 _WHOSE = "Whose memory"
+_SETTINGS = "Settings"
 
 Url = Annotated[
     str | None,
@@ -53,6 +55,19 @@ Agent = Annotated[str | None, typer.Option("--agent", help="Agent id.", rich_hel
 App = Annotated[str | None, typer.Option("--app", help="Application id.", rich_help_panel=_WHOSE)]
 Run = Annotated[str | None, typer.Option("--run", help="Run id.", rich_help_panel=_WHOSE)]
 Session = Annotated[str | None, typer.Option("--session", "-s", help="Session: the conversation's name.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Settings file.",
+        show_default="config.yaml, if there is one",
+        rich_help_panel=_SETTINGS,
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the embedded stores live.", rich_help_panel=_SETTINGS),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
