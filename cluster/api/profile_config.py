@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Body
+from fastapi import Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,15 +12,18 @@ from cluster.api import examples
 from cluster.api.exchange import exchange, json_response
 from cluster.api.language import language_of
 from cluster.api.route import Section
+from cluster.texts import Language
 from memgrid.operations import PROJECT
 from memgrid.profile_config import ProfileConfig, ProfileConfigOut, ProfileConfigQuery
 from memgrid.subject import Subject
 
 
-async def get_profile_config(request: Request) -> Response:
-    """The project's own topics, and the usual ones in the language that the caller prefers."""
+async def get_profile_config(
+    request: Request, language: Annotated[Language | None, Query()] = None
+) -> Response:
+    """The project's own topics, and the usual ones in `language`, or the one that the caller prefers."""
     call = exchange(request)
-    query = ProfileConfigQuery(language=language_of(request))
+    query = ProfileConfigQuery(language=language or language_of(request))
     return json_response(await call.ask("profile_config", Subject(call.tenant, *PROJECT), query))
 
 

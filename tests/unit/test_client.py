@@ -113,6 +113,16 @@ async def collect(items: Any) -> list[Any]:
     return [item async for item in items]
 
 
+TASK = {
+    "id": "r",
+    "task": "deploy",
+    "when_to_use": "deploy",
+    "what_to_do": "restart",
+    "outcome": "success",
+    "created_at": "2026-11-21T00:00:00Z",
+    "updated_at": "2026-11-21T00:00:00Z",
+}
+
 # Each method once: how it is called, and what must go over the wire.
 CALLS: list[tuple[str, Callable[[MemgridApi], Any], str, str, dict[str, str], Any, object]] = [
     (
@@ -353,6 +363,101 @@ CALLS: list[tuple[str, Callable[[MemgridApi], Any], str, str, dict[str, str], An
         {"from": "2026-11-01", "to": "2026-11-30"},
         None,
         {"days": [], "total": {"date": "x"}, "generated_at": "2026-11-30T00:00:00Z"},
+    ),
+    (
+        "events",
+        lambda c: c.events(
+            user_id="u", tags=["a", "b"], since=datetime(2026, 1, 2, tzinfo=UTC), query="旅行"
+        ),
+        "GET",
+        None,
+        {"user_id": "u", "tags": "a,b", "from": "2026-01-02T00:00:00Z", "query": "旅行", "limit": "100"},
+        None,
+        {"events": []},
+    ),
+    (
+        "record_task",
+        lambda c: c.record_task("deploy", steps=[{"action": "restart"}], outcome="success", agent_id="a"),
+        "POST",
+        None,
+        {"agent_id": "a"},
+        {"task": "deploy", "steps": [{"action": "restart"}], "outcome": "success", "tags": []},
+        TASK,
+    ),
+    (
+        "tasks",
+        lambda c: c.tasks("deploy", agent_id="a"),
+        "GET",
+        None,
+        {"agent_id": "a", "task": "deploy", "limit": "10"},
+        None,
+        {"tasks": [TASK]},
+    ),
+    ("use_task", lambda c: c.use_task("r", success=True), "POST", None, {"success": "true"}, None, TASK),
+    ("update_task", lambda c: c.update_task("r", lesson="x"), "PATCH", None, {}, {"lesson": "x"}, TASK),
+    ("related", lambda c: c.related("r"), "GET", None, {}, None, {"relations": []}),
+    (
+        "link_memory",
+        lambda c: c.link("r", "cause", "s"),
+        "POST",
+        None,
+        {},
+        {"type": "cause", "memory_id": "s", "remove": False},
+        {"relations": []},
+    ),
+    (
+        "entities",
+        lambda c: c.entities("u"),
+        "GET",
+        "/api/v1/users/u/entities",
+        {"limit": "100"},
+        None,
+        {"entities": []},
+    ),
+    (
+        "entity",
+        lambda c: c.entity("a/b", user_id="u"),
+        "GET",
+        "/api/v1/users/u/entities/a%2Fb",
+        {},
+        None,
+        {"name": "a/b", "type": "place", "memories": []},
+    ),
+    (
+        "share_memory",
+        lambda c: c.share("r", user_id="b"),
+        "POST",
+        None,
+        {"user_id": "b"},
+        None,
+        {"shares": []},
+    ),
+    (
+        "unshare_memory",
+        lambda c: c.unshare("r", agent_id="b"),
+        "DELETE",
+        None,
+        {"agent_id": "b"},
+        None,
+        {"shares": []},
+    ),
+    (
+        "profile_config",
+        lambda c: c.profile_config(language="zh"),
+        "GET",
+        None,
+        {"language": "zh"},
+        None,
+        {"config": {}},
+    ),
+    (
+        "set_profile_config",
+        lambda c: c.set_profile_config([{"name": "饮食"}], strict=True),
+        "PUT",
+        None,
+        {},
+        {"topics": [{"name": "饮食"}], "strict": True},
+        {"config": {}},
     ),
     ("health", lambda c: c.health(), "GET", "/health/detailed", {}, None, HEALTH),
 ]

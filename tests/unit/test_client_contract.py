@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,31 @@ def test_commands(url: str) -> None:
     assert run(url, "health").exit_code == 0
     assert "memories" in run(url, "erase", "-u", "cli", "--yes").stdout
     assert run(url, "list", "-u", "cli").stdout == ""
+
+
+async def test_events_tasks_entities_and_sharing(client: AsyncMemgrid) -> None:
+    await client.add("I live in Hangzhou. I ran a marathon yesterday.", user_id="k", wait=True)
+    (event,) = (await client.events(user_id="k", query="marathon", since=datetime(2020, 1, 1))).events
+    assert "marathon" in event.gist
+    task = await client.record_task("deploy", steps=[{"action": "restart"}], agent_id="k")
+    assert (await client.use_task(task.id, success=True)).successes == 1
+    assert (await client.update_task(task.id, lesson="back up")).lesson == "back up"
+    assert [t.id for t in (await client.tasks("deploy it", agent_id="k")).tasks] == [task.id]
+    (place,) = [e for e in (await client.entities("k")).entities if e.type == "place"]
+    (home,) = (await client.entity(place.name, user_id="k")).memories
+    await client.link(home.id, "cause", event.id)
+    assert [r.memory.id for r in await client.related(home.id)] == [event.id]
+    assert await client.share(home.id, user_id="l") == ["user:l"]
+    (given,) = await collect(client.list(user_id="l"))
+    assert (given.id, given.shared_by) == (home.id, "user:k")
+    assert "Hangzhou" in (await client.context("l", "Hangzhou", template="{profile}{facts}")).context
+    assert await client.unshare(home.id, user_id="l") == []
+    assert await collect(client.list(user_id="l")) == []
+
+
+async def test_topics_of_the_project(client: AsyncMemgrid) -> None:
+    try:
+        stored = await client.set_profile_config([{"name": "饮食", "description": "口味"}])
+        assert (await client.profile_config(language="zh")).config == stored.config
+    finally:
+        await client.set_profile_config()
