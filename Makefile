@@ -53,6 +53,8 @@ lock: ## pin versions and hashes anew
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes \
 		--group dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes \
+		--group pyproject.toml:bench -o benchmarks/requirements.lock
 
 clean: ## remove what make has installed
 	rm -rf $(VENV)
