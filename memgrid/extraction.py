@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_serializer
+from pydantic import AfterValidator, Field, SecretStr, field_serializer
 
 from memgrid.models import Answer, Identifier, MessageOut, Request, RunOut
 
 Purpose = Literal["extract", "repair", "language", "continue"]
+
+
+def _printable(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable() and 0 < len(text) <= 4096):
+        raise ValueError("an API key is printable ASCII")
+    return key
 
 
 class LlmChoice(Request):
@@ -18,7 +25,7 @@ class LlmChoice(Request):
     base_url: Annotated[str, Field(pattern=r"^https?://", max_length=2048)]
     """A public address, unless the operator allows others."""
     model: Annotated[str, Field(min_length=1, max_length=256)]
-    api_key: SecretStr | None = None
+    api_key: Annotated[SecretStr, AfterValidator(_printable)] | None = None
     """Never given back. Left out where one is stored for this address, that one stays."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -6,9 +6,9 @@ The rule, for Chinese and English alike (texts are compared without case, accent
 2. Its quote stands in one of those, letter by letter; or, since models smooth what they copy, at least
    QUOTED of the quote's terms stand in one of them. A claim without a quote is measured by its value, or
    else by its own text. Terms are word stems, and pairs of characters where words are not spaced.
-3. What must be copied was: the value of a slot like a name or a place, every number in a value, and what a
-   denial denies, wherever both are written in the same script. (A nurse may be "works at a hospital"; a
-   Zhang San may not be a Li Si.)
+3. What must be copied was: the value of a slot like a name or a place, the number in a value, and what a
+   denial denies (that in the very messages it names), wherever both are written in the same script. (A nurse
+   may be "works at a hospital"; a Zhang San may not be a Li Si.)
 4. It names nobody and nothing that was not named: a capitalised word of a claim in Latin script must be in
    something the model was shown.
 5. It is in the language that was spoken.
@@ -34,8 +34,9 @@ UNQUOTED: Final = 0.5
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]")
 _NUMBER = re.compile(r"\d+")
+_DIGITS = "零一二三四五六七八九"
 _NUMBER_WORD = re.compile(
-    r"[零〇一二两三四五六七八九十百千万]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
+    r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
     r"\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|once|twice|dozen)\b",
     re.I,
 )
@@ -148,9 +149,11 @@ def _terms(message: Message) -> set[str]:
 def _miscopied(claim: Claim, shown: Shown) -> str | None:
     if claim.value is None or not claim.value.strip():
         return "it denies nothing in particular" if claim.negates else None
-    near = [*shown.named(claim.evidence), *shown.earlier]
-    texts = [f"{message.name or ''} {message.content}" for message in near]
-    if claim.negates or _COPIED.fullmatch(claim.subtopic or ""):
+    people = [f"{message.name or ''} {message.content}" for message in _people(shown.named(claim.evidence))]
+    if claim.negates:
+        return _not_said(claim.value, people)
+    texts = [*people, *(f"{message.name or ''} {message.content}" for message in shown.earlier)]
+    if _COPIED.fullmatch(claim.subtopic or ""):
         return _not_said(claim.value, texts)
     return _wrong_number(claim.value, texts)
 
@@ -169,7 +172,25 @@ def _wrong_number(value: str, texts: Sequence[str]) -> str | None:
     said = "\n".join(texts)
     if not numbers or _NUMBER_WORD.search(said) or numbers & set(_NUMBER.findall(said)):
         return None
+    if any(spelt in said for number in numbers for spelt in _in_chinese(number)):
+        return None
     return "a number in its value was not said"
+
+
+def _in_chinese(number: str) -> set[str]:
+    """How a number below 10,000 is written in Chinese: 1993 is 一千九百九十三, or 一九九三."""
+    plain = "".join(_DIGITS[int(digit)] for digit in number)
+    if len(number) > 4 or number.startswith("0"):
+        return {plain}
+    parts = [
+        ("零" if digit == "0" else _DIGITS[int(digit)] + unit)
+        for digit, unit in zip(number, ["千", "百", "十", ""][-len(number) :], strict=True)
+    ]
+    whole = re.sub("零+", "零", "".join(parts)).rstrip("零")
+    spelt = {plain, whole, whole.replace("二千", "两千").replace("二百", "两百")}
+    if number == "2":
+        spelt.add("两")
+    return spelt | ({whole[1:]} if whole.startswith("一十") else set())
 
 
 def _same_script(value: str, said: str) -> bool:

@@ -151,10 +151,12 @@ class LlmExtractor:
         dropped = [Dropped(text=text, reason=f"malformed: {error}") for text, error in answer.faults]
         for claim in answer.memories:
             sources = given.named(claim.evidence)
-            reason = None if brief.long_term else "only variables are wanted"
-            reason = reason or why_not(claim, given, words)
-            if reason is None and speaks_otherwise(claim.text, sources):
+            if not brief.long_term:
+                reason = "only variables are wanted"
+            elif sources and speaks_otherwise(claim.text, sources):
                 reason = "it is not in the speaker's language"
+            else:
+                reason = why_not(claim, given, words)
             if reason is None:
                 found.append(_candidate(claim, sources))
             else:

@@ -49,6 +49,9 @@ class ScriptedLlmServer:
         self._connections: set[asyncio.Task[None]] = set()
         self._arrival = threading.Condition()
         self.requests: list[Recorded] = []
+        self._at_once = 0
+        self.most_at_once = 0
+        """The most requests that were being answered at a time."""
         self.script: Script | None = None
 
     @property
@@ -104,11 +107,15 @@ class ScriptedLlmServer:
         task.add_done_callback(self._connections.discard)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering = False
         try:
             request = await _read(reader)
             with self._arrival:
                 self.requests.append(request)
+                self._at_once += 1
+                self.most_at_once = max(self.most_at_once, self._at_once)
                 self._arrival.notify_all()
+            answering = True
             if self._queued:
                 reply = self._queued.popleft()
             elif self.script is not None:
@@ -119,6 +126,7 @@ class ScriptedLlmServer:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client went away, as clients that time out do
         finally:
+            self._at_once -= answering
             writer.close()
 
 
