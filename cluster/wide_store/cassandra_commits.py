@@ -130,6 +130,10 @@ class Commits:
         return await self._perform(subject, head, moved, last.commit_id, writes)
 
     async def _erase(self, subject: Subject, stored: HeadRow, head: Head, prepared: PreparedCommit) -> Head:
+        # Its id is recorded in the generation that it begins, so the batch cannot see that it landed before.
+        found, landed_at = await self._look_for(subject, prepared.changes.commit_id)
+        if landed_at is not None:
+            return _at(found, landed_at)
         key, revision, generation = key_of(subject), head.revision + 1, head.generation
         rows = await self._connection.rows("rows_of_section", *key, generation, Section.MEMORY)
         scopes = scopes_of(codec.decode_memory(value) for _, value in rows if value)

@@ -63,6 +63,9 @@ _PROTOCOL = 5
 """Cassandra 4 and later."""
 _CONDITIONAL = "conditional"
 _HEADER = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+_TABLE = re.compile(
+    r"((?:(?:CREATE|ALTER) TABLE|FROM|INTO|UPDATE)\s+(?:IF NOT EXISTS\s+)?)(?!system\.)(\w+)(?=[\s(;]|$)"
+)
 _DRIVER_ERRORS = (
     DriverException,
     ErrorMessage,
@@ -112,6 +115,11 @@ def statements() -> dict[str, str]:
     text = resources.files("cluster.wide_store").joinpath("cql", "statements.cql").read_text("utf-8")
     parts = _HEADER.split(text)[1:]
     return {name: statement.strip() for name, statement in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def in_keyspace(statement: str, keyspace: str) -> str:
+    """The statement with its table's name qualified: the files have them bare."""
+    return _TABLE.sub(rf"\g<1>{keyspace}.\g<2>", statement)
 
 
 class _RetryIdempotent(RetryPolicy):
@@ -233,9 +241,8 @@ class CassandraConnection:
     def _prepare(self) -> None:
         session = self._opened()
         try:
-            session.set_keyspace(self.options.keyspace)
             for name, statement in statements().items():
-                prepared = session.prepare(statement)
+                prepared = session.prepare(in_keyspace(statement, self.options.keyspace))
                 prepared.is_idempotent = True
                 self._prepared[name] = prepared
         except _DRIVER_ERRORS as error:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from importlib import resources
 
-from cluster.wide_store.cassandra_connection import CassandraConnection
+from cluster.wide_store.cassandra_connection import CassandraConnection, in_keyspace
 from memgrid.errors import InvalidInput, Unavailable
 
 _LOCK_SECONDS = 60
@@ -103,7 +103,7 @@ async def _migrate_alone(connection: CassandraConnection) -> None:
                 continue
             await _renew(connection, holder)
             for statement in _split(script):
-                await connection.execute(_in_keyspace(statement, keyspace))
+                await connection.execute(in_keyspace(statement, keyspace))
             await connection.execute(
                 f"INSERT INTO {keyspace}.migrations (part, number, applied_at) "  # noqa: S608
                 "VALUES (0, %s, toTimestamp(now()))",
@@ -139,8 +139,3 @@ def _split(script: str) -> Iterator[str]:
     for statement in _COMMENT.sub("", script).split(";"):
         if statement.strip():
             yield statement.strip()
-
-
-def _in_keyspace(statement: str, keyspace: str) -> str:
-    """Table names are written bare in the scripts: the session may not be in the keyspace yet."""
-    return re.sub(r"((?:CREATE|ALTER) TABLE (?:IF NOT EXISTS )?)(\w+)", rf"\g<1>{keyspace}.\g<2>", statement)

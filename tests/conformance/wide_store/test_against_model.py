@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Literal, TypeVar
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from cluster.model import ChangeEntry, Changes, Claim, Head, Memory, Message, Run
-from cluster.wide_store.port import MessageQuery, StaleRevision, StoredVector
+from cluster.wide_store.cassandra import CassandraStore
+from cluster.wide_store.port import MessageQuery, StaleRevision, StoredVector, WideStore
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.subject import Subject
+from tests.conformance.wide_store.cassandra_keyspace import CassandraKeyspace
 from tests.conformance.wide_store.samples import NOW, all_messages, every_page, ids
 from tests.wide_store_model import WideStoreModel
 
@@ -106,7 +108,7 @@ class AgainstModel(RuleBasedStateMachine):
         self.touched: Subject | None = None
         self.now = NOW
 
-    def new_store(self) -> SqliteStore:
+    def new_store(self) -> WideStore:
         store = SqliteStore(":memory:" if self.in_memory else self.folder, files=2)
         self.run(store.open(shards=4))
         return store
@@ -286,3 +288,50 @@ InMemory.TestCase.settings = _SETTINGS
 OnDisk.TestCase.settings = settings(_SETTINGS, max_examples=15)
 TestInMemory = InMemory.TestCase
 TestOnDisk = OnDisk.TestCase
+
+
+def test_in_cassandra(cassandra_keyspace: CassandraKeyspace) -> None:
+    """Two processes by turns."""
+
+    class InCassandra(AgainstModel):
+        in_memory = False
+
+        def new_store(self) -> WideStore:
+            self.turns = [CassandraStore(each) for each in cassandra_keyspace.connections]
+            for store in self.turns:
+                self.run(store.open(shards=4))
+            return self.turns[0]
+
+        @property
+        def store(self) -> WideStore:
+            self.turns.reverse()
+            return self.turns[0]
+
+        @store.setter
+        def store(self, _: WideStore) -> None:
+            """`turns` has both."""
+
+        @rule()
+        def open_again(self) -> None:
+            self.close()
+            self.new_store()
+
+        def close(self) -> None:
+            for store in self.turns:
+                self.run(store.close())
+
+        def teardown(self) -> None:
+            self.close()
+            cassandra_keyspace.empty()
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    run_state_machine_as_test(
+        InCassandra,
+        settings=settings(
+            _SETTINGS,
+            max_examples=5,
+            stateful_step_count=12,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        ),
+    )
