@@ -16,6 +16,7 @@ from actors.briefing import Briefing
 from actors.commits import Commits
 from actors.contexts import Contexts
 from actors.daily_stats import DailyStats
+from actors.documents import Documents
 from actors.events import Events
 from actors.extraction import ExtractionLoop
 from actors.indexing import Indexing
@@ -162,6 +163,7 @@ class ShardOwner:
         )
         self.run_details = RunDetails(store, self.residents)
         self.projects = Projects(store, self.configs, clock)
+        self.documents = Documents(self.writes)
         vectors = QueryVectors(embedder, settings.search_timeout_seconds)
         self.events = Events(residents=self.residents, vectors=vectors, clock=clock)
         self.tasks = Tasks(residents=self.residents, commits=self.commits, vectors=vectors, clock=clock)
@@ -337,6 +339,7 @@ class ShardOwner:
                 self.reads,
                 self.run_details,
                 self.projects,
+                self.documents,
                 self.events,
                 self.tasks,
                 self.relations,

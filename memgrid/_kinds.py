@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 from memgrid._requests import OtherWhose, Whose, build, required_subject
 from memgrid._transport import Sender
 from memgrid.kinds import (
+    Document,
     EntityOut,
     EntityPage,
     EntityQuery,
@@ -29,12 +30,41 @@ from memgrid.kinds import (
     UpdateTask,
     UseTask,
 )
+from memgrid.models import AddResult
 from memgrid.operations import ById, Page
 from memgrid.profile_config import ProfileConfig, ProfileConfigOut, ProfileConfigQuery, Topic
 
 
 class KindsApi(Sender):
     """Reads and changes what is more than a fact."""
+
+    # --- documents --------------------------------------------------------------------------
+
+    async def add_document(
+        self,
+        text: str,
+        *,
+        title: str | None = None,
+        document_id: str | None = None,
+        source_type: Literal["document", "manual"] = "document",
+        metadata: Mapping[str, Any] | None = None,
+        wait: bool = False,
+        **whose: Unpack[Whose],
+    ) -> AddResult:
+        """Keep a text that nobody said, in parts that are found one by one. With a `document_id` sending it
+        again is harmless; Conflict when it came with another text.
+        """
+        request = build(
+            Document,
+            text=text,
+            title=title,
+            document_id=document_id,
+            source_type=source_type,
+            metadata=metadata,
+            wait=wait,
+            **whose,
+        )
+        return await self._ask("add_document", request, required_subject(**whose), AddResult)
 
     # --- events -----------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from memgrid.extraction import (
     UsageQuery,
 )
 from memgrid.kinds import (
+    Document,
     EntityOut,
     EntityPage,
     EntityQuery,
@@ -155,6 +156,7 @@ PROJECT_OPERATIONS = frozenset(
 
 OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "add": (AddRequest, AddResult),
+    "add_document": (Document, AddResult),
     "search": (SearchQuery, SearchResult),
     "hydrate": (Hydrate, Hydrated),
     "list_memories": (ListQuery, MemoryPage),

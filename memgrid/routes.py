@@ -32,6 +32,7 @@ class Route(NamedTuple):
 ROUTES: dict[str, Route] = {
     "add": Route("POST", "/memories", "json"),
     "add_batch": Route("POST", "/memories/batch", "json"),
+    "add_document": Route("POST", "/documents", "json"),
     "search": Route("POST", "/memories/search", "json"),
     "list_memories": Route("GET", "/memories"),
     "get_memory": Route("GET", "/memories/{id}"),

@@ -108,6 +108,7 @@ def default_answers() -> dict[str, Answer]:
     )
     return {
         "add": lambda call: m.AddResult(job_id="job", status="pending", message_ids=[call.request_id]),
+        "add_document": m.AddResult(job_id="job", status="pending", message_ids=[MESSAGE]),
         "search": m.SearchResult(results=[memory_hit(), message_hit()], total=2),
         "hydrate": Hydrated(results=[]),
         "list_memories": m.MemoryPage(memories=[memory()], total=1),

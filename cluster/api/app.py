@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.api import health, jobs, kinds, memories, profile_config, projects, subjects
+from cluster.api import documents, health, jobs, kinds, memories, profile_config, projects, subjects
 from cluster.api.body import BodyBudget, ClientGone
 from cluster.api.errors import MethodNotAllowed, error_response, from_validation
 from cluster.api.exchange import REQUEST_ID_HEADER, SCOPE_KEY, Exchange, Services, exchange
@@ -104,6 +104,7 @@ def _sections() -> Iterator[Section]:
     # Before /memories/{id}/history: a user may be called "history".
     subjects.add_context(native, "/memories/context/{user_id}", subjects.in_path("user"))
     memories.add_routes(native)
+    documents.add_routes(native)
     kinds.add_by_id(native)
     yield native
     by_query = Section(PREFIX, "subjects", shown=False)

@@ -100,3 +100,12 @@ PROFILE_CONFIG: Final = _one(
         "strict": True,
     },
 )
+DOCUMENT: Final = _one(
+    "A house rule book",
+    {
+        "user_id": "zhangsan",
+        "document_id": "house-rules",
+        "title": "入住须知",
+        "text": "备用钥匙在花盆下面。\n\n垃圾每周三晚上放到门口。",
+    },
+)

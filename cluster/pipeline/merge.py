@@ -29,6 +29,9 @@ from cluster.pipeline.port import Candidate
 from memgrid.models import SourceType
 from memgrid.subject import Subject
 
+PLACE = "document"
+"""The key of a message's `extra` that says where in a document it stands; its note has it too."""
+
 __all__ = ["Action", "Decision", "Decisions", "KnownIndex", "merge", "usefulness", "verbatim"]
 
 MAX_SOURCES = 64
@@ -349,6 +352,8 @@ def verbatim(
         attributes: dict[str, Any] = {"role": message.role}
         if message.name is not None:
             attributes["speaker"] = message.name
+        if isinstance(place := message.extra.get(PLACE), dict):
+            attributes[PLACE] = place
         candidate = Candidate(kind="note", text=text, attributes=attributes, sources=(message.id,))
 
         def new_memory(candidate: Candidate, at: Millis, message: Message = message) -> Memory:

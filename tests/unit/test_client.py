@@ -365,6 +365,15 @@ CALLS: list[tuple[str, Callable[[MemgridApi], Any], str, str, dict[str, str], An
         {"days": [], "total": {"date": "x"}, "generated_at": "2026-11-30T00:00:00Z"},
     ),
     (
+        "add_document",
+        lambda c: c.add_document("a text", document_id="d", user_id="u"),
+        "POST",
+        None,
+        {},
+        {"text": "a text", "document_id": "d", "source_type": "document", "wait": False, "user_id": "u"},
+        {"job_id": "j", "status": "pending", "message_ids": []},
+    ),
+    (
         "events",
         lambda c: c.events(
             user_id="u", tags=["a", "b"], since=datetime(2026, 1, 2, tzinfo=UTC), query="旅行"

@@ -41,7 +41,7 @@ METHODS = {
     *("buffer", "set_buffer_policy", "process", "job", "wait_for_job"),
     *("runs", "runs_page", "get_run", "drive_run"),
     *("erase", "cleanup", "stats", "health"),
-    *("events", "record_task", "tasks", "use_task", "update_task", "related", "link"),
+    *("add_document", "events", "record_task", "tasks", "use_task", "update_task", "related", "link"),
     *("entities", "entity", "share", "unshare", "profile_config", "set_profile_config"),
     *("extraction_config", "set_extraction_config", "usage"),
 }
