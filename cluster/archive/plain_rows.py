@@ -10,10 +10,10 @@ from memgrid.subject import Subject
 
 BY_SUBJECT = frozenset({"daily_stats"})
 """Their keys are the subject's, in hexadecimal, a slash, and what is their own."""
-BY_TENANT = frozenset({"extraction_config"})
+BY_TENANT = frozenset({"extraction_config", "profile_config"})
 """Their keys are the tenant's name, and perhaps a NUL and what is their own."""
-OF_THIS_STORE = frozenset({INDEX_BEHIND})
-"""About a store's own search index: of no use elsewhere."""
+OF_THIS_STORE = frozenset({INDEX_BEHIND, "usage_days"})
+"""About a store's own search index, and sums that are made again from the runs."""
 
 
 async def rows_of(
