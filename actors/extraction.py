@@ -73,6 +73,7 @@ class ExtractionLoop:
         self.done = 0
         self.parked = 0
         self.failed = 0
+        self.claims_dropped = 0
 
     async def drain(self) -> None:
         """Start nothing new and return when nothing is in flight."""
@@ -246,6 +247,7 @@ class ExtractionLoop:
                     await self._residents.reload(resident)
                     continue
                 self._briefing.settled(run_id)
+                self.claims_dropped += run.dropped
                 self._remember(run, decisions.entries)
                 if decisions.delete:
                     _log.warning("caps dropped memories", run_id=run_id, dropped=len(decisions.delete))

@@ -424,6 +424,7 @@ class _Metrics:
             ("extraction_runs_done", "Extraction runs finished", lambda: owner.loop.done),
             ("extraction_runs_failed", "Extraction tries that failed", lambda: owner.loop.failed),
             ("extraction_runs_parked", "Extraction runs parked", lambda: owner.loop.parked),
+            ("claims_dropped", "Claims of a model that were not believed", lambda: owner.loop.claims_dropped),
             ("commits_landed", "Commits applied", lambda: owner.commits.landed),
             ("commits_refused", "Commits refused as stale", lambda: owner.commits.refused),
             ("embedding_backlog", "Units without an embedding", lambda: owner.vectors.total_backlog),
