@@ -22,7 +22,7 @@ from cluster.model import DAY_MS, ChangeEntry, Changes, Claim, Labels, Memory, M
 from cluster.retrieval.filters import parse_filter
 from cluster.settings import Settings
 from cluster.tokens import count_tokens
-from cluster.wide_store.port import MessageQuery, WideStore
+from cluster.wide_store.port import MAX_MESSAGE_BYTES, MessageQuery, WideStore
 from memgrid.errors import Conflict, InvalidInput, NotFound, Overloaded, PayloadTooLarge
 from memgrid.models import (
     AddRequest,
@@ -153,6 +153,13 @@ class Writes:
             self._message(message, message_id(request_id, number), now, labels, session, request)
             for number, message in enumerate(request.messages)
         ]
+        for number, message in enumerate(messages):
+            if (size := len(msgspec.msgpack.encode(message))) > MAX_MESSAGE_BYTES:
+                raise PayloadTooLarge(
+                    f"message {number} takes {size} bytes, more than the {MAX_MESSAGE_BYTES} of one message",
+                    field=f"messages.{number}.content",
+                    remedy="send it in parts, as several messages",
+                )
         for _ in range(_REDO_ROUNDS):
             generation = resident.head.generation
             claimed = await self._claim(resident.subject, generation, messages, request)

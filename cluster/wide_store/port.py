@@ -23,6 +23,8 @@ Vector = NDArray[np.float32]
 
 MAX_COMMIT_ROWS = 200
 MAX_COMMIT_BYTES = 512 * 1024
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+"""Of one message as it is stored. Cassandra takes no write larger than half a segment of its commit log."""
 MAX_RUN_RECORD_BYTES = 4 * 1024 * 1024
 
 

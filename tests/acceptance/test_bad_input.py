@@ -169,10 +169,20 @@ def test_11_megabytes_of_unknown_length(api: Api) -> None:
 
 
 def test_9_megabytes_are_taken(api: Api, user: str) -> None:
-    text = "x" * (9 * MEGABYTE)
-    api.add(user, text, wait=False)
-    assert [len(message["content"]) for message in api.messages(user)] == [len(text)]
+    texts = ["x" * (3 * MEGABYTE // 2)] * 6
+    api.add(user, *texts, wait=False)
+    assert [message["content"] for message in api.messages(user)] == texts
     api.ok("DELETE", f"/users/{user}")
+
+
+@pytest.mark.usefixtures("no_trace")
+def test_a_message_of_3_megabytes(api: Api) -> None:
+    messages = [TURN, {"role": "user", "content": "x" * (3 * MEGABYTE)}]
+    error = api.refused(
+        413, "payload_too_large", "POST", "/memories", json={"user_id": "u", "messages": messages}
+    )
+    assert error["field"] == "messages.1.content"
+    assert "in parts" in error["remedy"]
 
 
 @pytest.mark.usefixtures("no_trace")

@@ -451,6 +451,14 @@ async def test_too_many_waiting_messages_are_refused_with_a_time(extractor: Echo
         await ask.add(LI, "three")
 
 
+async def test_a_message_that_no_store_would_take_is_refused_and_leaves_nothing(ask: Asking) -> None:
+    with pytest.raises(PayloadTooLarge) as refused:
+        await ask.add(LI, "我" * 400_000, "我" * 700_000)
+    assert refused.value.field == "messages.1.content"
+    assert (await ask("messages", LI)).messages == []
+    await ask.add(LI, "我" * 600_000)
+
+
 async def test_too_many_changes_of_one_subject_at_once_are_refused_with_a_time(ask: Asking) -> None:
     memory_id = (await ask.add(LI, "I live in Hangzhou", wait=True)).memory_id
     edits = (ask("update_memory", LI, id=memory_id, patch={"text": f"text {n}"}) for n in range(200))
