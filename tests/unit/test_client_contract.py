@@ -268,6 +268,13 @@ def test_commands(url: str) -> None:
     assert run(url, "profile", "-u", "cli").exit_code == 0
     assert "杭州" in run(url, "list", "-u", "cli").stdout
     assert run(url, "health").exit_code == 0
+    assert "杭州" in run(url, "entities", "-u", "cli").stdout
+    assert run(url, "record-task", "部署", "--step", "先备份", "-u", "cli").exit_code == 0
+    assert "先备份" in run(url, "tasks", "怎么部署", "-u", "cli").stdout
+    assert run(url, "events", "-u", "cli", "--since", "2020-01-01").exit_code == 0
+    listed = json.loads(run(url, "list", "-u", "cli", "--json").stdout)[0]
+    assert "user:cli2" in run(url, "share", listed["id"], "-u", "cli2").stdout
+    assert "nobody" in run(url, "share", listed["id"], "-u", "cli2", "--undo").stdout
     assert "memories" in run(url, "erase", "-u", "cli", "--yes").stdout
     assert run(url, "list", "-u", "cli").stdout == ""
 
