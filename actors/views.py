@@ -65,6 +65,8 @@ def message_out(message: Message, status: str) -> MessageOut:
         marks=list(message.marks),
         tokens=message.tokens,
         metadata=message.metadata,
+        labels=message.labels,
+        infer=message.infer,
         extra=message.extra,
         status=status,
     )

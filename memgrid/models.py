@@ -72,6 +72,9 @@ class MessageOut(Answer):
     marks: list[str] = []
     tokens: int
     metadata: dict[str, Any] = {}
+    labels: dict[str, str] = {}
+    """Everyone it was added for: `user`, `agent`, `app`, `run`, `group` → id."""
+    infer: bool = True
     extra: dict[str, Any] = {}
     status: Literal["buffered", "extracted", "parked"] = "extracted"
 

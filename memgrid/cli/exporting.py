@@ -15,14 +15,14 @@ LINE_MESSAGES = 500
 def export(client: MemgridApi, ids: Whose) -> Iterator[dict[str, Any]]:
     """First the conversations, oldest session first, then the memories, newest first.
 
-    A conversation line holds neighbouring messages of one session that carry the same metadata.
+    A conversation line holds neighbouring messages of one session that were added alike.
     """
     named = {name: value for name, value in ids.items() if value is not None}
     sessions = sorted(client.sessions(**ids, page_size=1000), key=lambda s: (s.first_at, s.session_id))
     for session in sessions:
         turns: list[MessageOut] = []
         for message in client.messages(**ids, session_id=session.session_id, page_size=LINE_MESSAGES):
-            if turns and (message.metadata != turns[0].metadata or len(turns) == LINE_MESSAGES):
+            if turns and (_added(message) != _added(turns[0]) or len(turns) == LINE_MESSAGES):
                 yield _conversation(named, turns)
                 turns = []
             turns.append(message)
@@ -32,10 +32,19 @@ def export(client: MemgridApi, ids: Whose) -> Iterator[dict[str, Any]]:
         yield {"type": "memory", **memory.model_dump(mode="json", exclude_none=True)}
 
 
+def _added(message: MessageOut) -> tuple[object, ...]:
+    """What an add says of all its messages."""
+    return message.metadata, message.labels, message.infer
+
+
 def _conversation(named: dict[str, Any], messages: list[MessageOut]) -> dict[str, Any]:
-    line = {"type": "conversation", **named, "session_id": messages[0].session_id}
-    if messages[0].metadata:
-        line["metadata"] = messages[0].metadata
+    first = messages[0]
+    whose = {f"{label}_id": id_ for label, id_ in first.labels.items()}
+    line = {"type": "conversation", **named, **whose, "session_id": first.session_id}
+    if first.metadata:
+        line["metadata"] = first.metadata
+    if not first.infer:
+        line["infer"] = False
     return {**line, "messages": [_turn(message) for message in messages]}
 
 

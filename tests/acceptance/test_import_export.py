@@ -189,29 +189,35 @@ def test_what_is_exported_can_be_imported(api: Api, cli: Cli, user: str, tmp_pat
         {"role": "assistant", "content": "好的\n\t\u2028👍"},
         {"role": "user", "content": ""},
     ]
-    body = {"user_id": user, "session_id": "第一次", "metadata": {"channel": "web"}, "messages": sent}
+    whose = {"user_id": user, "agent_id": "导游", "group_id": "work"}
+    body = {**whose, "session_id": "第一次", "metadata": {"channel": "web"}, "messages": sent}
     api.ok("POST", "/memories", json=body)
     api.add(user, "I live in Hangzhou.", session_id="second")
+    api.add(user, "Word for word.", session_id="second", infer=False)
 
     file = tmp_path / "export.jsonl"
-    assert "exported 4 messages and 3 memories" in cli("export", "--user", user, "-o", str(file)).stderr
+    assert "exported 5 messages and 4 memories" in cli("export", "--user", user, "-o", str(file)).stderr
     lines = json_lines(file.read_text(encoding="utf-8"))
-    assert [line["type"] for line in lines] == ["conversation"] * 2 + ["memory"] * 3
+    assert [line["type"] for line in lines] == ["conversation"] * 3 + ["memory"] * 4
     assert json_lines(cli("export", "--user", user).stdout) == lines
 
     other = f"{user}-copy"
     moved = [{**line, "user_id": other} for line in lines]
     totals = json.loads(cli("import", str(write(tmp_path / "moved.jsonl", *moved)), "--json").stdout)
-    assert (totals["messages"], totals["memories_skipped"], totals["bad_lines"]) == (4, 3, 0)
+    assert (totals["messages"], totals["memories_skipped"], totals["bad_lines"]) == (5, 4, 0)
 
     def said(user: str) -> list[dict[str, Any]]:
-        kept = ("session_id", "role", "content", "name", "event_time", "marks", "extra", "tokens", "metadata")
-        return [{name: message[name] for name in kept} for message in api.messages(user)]
+        messages = api.messages(user)
+        for message in messages:
+            assert message["labels"].pop("user") == user
+            for own in ("id", "client_id", "created_at", "status"):
+                message.pop(own, None)
+        return messages
 
     assert said(other) == said(user)
     api.ok("POST", "/buffers/flush", params={"user_id": other})
     texts = sorted(memory["memory"] for memory in api.memories(user))
     assert sorted(memory["memory"] for memory in api.memories(other)) == texts
     again = json.loads(cli("import", str(tmp_path / "moved.jsonl"), "--json").stdout)
-    assert again["already_there"] == 4
-    assert len(api.messages(other)) == 4
+    assert again["already_there"] == 5
+    assert len(api.messages(other)) == 5
