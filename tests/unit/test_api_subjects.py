@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from memgrid import AsyncMemgrid
+from memgrid import AsyncMemgrid, kinds
 from memgrid import models as m
 from memgrid.errors import InternalError, InvalidInput, Overloaded, Unavailable
 from memgrid.extraction import ExtractionConfig, GroupQuery, LlmChoice, UsageQuery
@@ -22,6 +22,7 @@ from memgrid.operations import (
     RunsQuery,
     StatsQuery,
 )
+from memgrid.profile_config import ProfileConfig, ProfileConfigQuery
 from memgrid.subject import Subject
 from tests.api_fakes import MEMORY, RUN, Api
 
@@ -280,10 +281,27 @@ async def test_the_table_of_the_client_leads_to_every_operation() -> None:
         llm=LlmChoice(base_url="https://x.example", model="m", api_key=SecretStr("k")),
     )
     requests["usage"] = UsageQuery(from_=date(2026, 11, 1), to=date(2026, 11, 2))
-    for name in ("get_memory", "delete_memory", "history"):
+    requests |= {
+        "add_document": kinds.Document(text="x", agent_id="b"),
+        "events": kinds.EventsQuery(tags=["a"], query="旅行"),  # pyright: ignore[reportCallIssue]
+        "record_task": kinds.RecordTask(task="x"),
+        "tasks": kinds.TasksQuery(task="x"),
+        "use_task": kinds.UseTask(id=MEMORY, success=True),
+        "update_task": kinds.UpdateTask(id=MEMORY, patch=kinds.TaskPatch(lesson="x")),
+        "link_memory": kinds.LinkMemory(id=MEMORY, type="cause", memory_id=RUN),
+        "entities": Page(limit=5),
+        "entity": kinds.EntityQuery(name="a/b"),
+        "share_memory": kinds.ShareMemory(id=MEMORY, user_id="x"),
+        "unshare_memory": kinds.ShareMemory(id=MEMORY, user_id="x"),
+        "profile_config": ProfileConfigQuery(language="zh"),
+        "set_profile_config": ProfileConfig(strict=True),
+    }
+    for name in ("get_memory", "delete_memory", "history", "related"):
         requests[name] = ById(id=MEMORY)
     agent = SubjectRef("agent", "b")
-    owned = {"update_memory", "get_memory", "delete_memory", "history", "run", "drive_run", "job"}
+    owned = {"update_memory", "get_memory", "delete_memory", "history", "run", "drive_run", "job"} | {
+        *("related", "link_memory", "share_memory", "unshare_memory", "use_task", "update_task"),
+    }
     async with api.client() as client:
         for operation in ROUTES.keys() & OPERATIONS.keys():
             request = requests.get(operation, Nothing())
