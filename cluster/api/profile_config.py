@@ -38,7 +38,7 @@ async def set_profile_config(
 def add_routes(section: Section) -> None:
     """Put them into the section."""
     path = "/config/profile"
-    section.admin.get(path, response_model=ProfileConfigOut, summary="Topics of profiles")(get_profile_config)
+    section.reads.get(path, response_model=ProfileConfigOut, summary="Topics of profiles")(get_profile_config)
     section.admin.put(path, response_model=ProfileConfigOut, summary="Configure the topics of profiles")(
         set_profile_config
     )

@@ -228,7 +228,7 @@ class KindsApi(Sender):
     # --- topics -----------------------------------------------------------------------------
 
     def profile_config(self, *, language: Literal["zh", "en"] = "en") -> ProfileConfigOut:
-        """The topics of the project's profiles, and the usual ones. An admin's key is needed."""
+        """The topics of the project's profiles, and the usual ones."""
         request = build(ProfileConfigQuery, language=language)
         return self._ask("profile_config", request, None, ProfileConfigOut)
 
