@@ -22,7 +22,7 @@ from cluster.settings import Settings
 from memgrid.cli.options import ConfigFile, DataDir, Json
 from memgrid.cli.output import console, note, print_json
 from memgrid.cli.transfer import ARCHIVE_EXPORT, ARCHIVE_IMPORT, open_input
-from memgrid.errors import InvalidInput
+from memgrid.errors import InvalidInput, Overloaded, Unavailable
 from memgrid.subject import DEFAULT_TENANT, Subject, SubjectKind
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def import_archive(
 ) -> None:
     """What `memgrid import` does with an archive."""
     from cluster.archive.importing import import_archive as import_
-    from cluster.search_index.behind import mark_behind
 
     if dry:
         _check(file, json=json)
@@ -88,15 +87,15 @@ def import_archive(
     settings = settings_from(config, data_dir=data_dir)
 
     async def work(store: WideStore, stream: BinaryIO, on_subject: OnSubject) -> Report:
-        report = await import_(store, stream, on_subject=on_subject)
-        await mark_behind(store, report.copied)
-        return report
+        return await import_(store, stream, on_subject=on_subject)
 
     try:
         report = _with_archive(settings, file, "importing", work)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Unavailable, Overloaded) as error:
         note("stopped; the same command goes on from here", "yellow")
-        raise typer.Exit(130) from None
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        raise
     _show(report, file, json=json, verb="imported")
 
 

@@ -18,8 +18,9 @@ from cluster.archive.plain_rows import subject_key_of
 from cluster.archive.reading import ArchiveReader, Line
 from cluster.archive.subject_lines import SubjectLines, parts_of
 from cluster.ids import Clock, system_clock
+from cluster.search_index.behind import mark_behind
 from cluster.wide_store.port import ApiKeyRow, PlainRow, StaleRevision, WideStore
-from memgrid.subject import Subject
+from memgrid.subject import Subject, shard_of
 
 AT_A_TIME = 4
 """Subjects that are compared and written side by side."""
@@ -45,7 +46,7 @@ class Report:
 
     subjects: int = 0
     copied: list[Subject] = field(default_factory=list[Subject])
-    """Subjects of which something was missing, and now is there: their index has to be filled."""
+    """Subjects of which something was missing, and now is there."""
     already_there: int = 0
     rows: dict[str, int] = field(default_factory=dict[str, int])
     """Rows of each kind in the archive, those of refused subjects left out."""
@@ -101,10 +102,12 @@ class _Work:
         self._model: str | None = None
         self._refused: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
+        self._shards = 0
+        self._marked: set[int] = set()
         self._report = Report()
 
     async def run(self) -> Report:
-        await self._choose_vectors(self._reader.header)
+        await self._compare_stores(self._reader.header)
         rows: list[Line] = []
         try:
             for part in parts_of(self._reader):
@@ -125,11 +128,12 @@ class _Work:
             await asyncio.gather(*self._running, return_exceptions=True)
         return self._report
 
-    async def _choose_vectors(self, header: Header) -> None:
-        """Vectors are taken where the store has the same model, or none yet."""
+    async def _compare_stores(self, header: Header) -> None:
+        """How many shards the store has, and whether it takes the vectors: it has the same model, or none yet."""
+        info = await self._store.info()
+        self._shards = info.shards
         if not header.vectors or header.embedding_model is None or header.embedding_dimension is None:
             return
-        info = await self._store.info()
         if info.embedding_model is None and self._copy:
             info = await self._store.set_embedding_model(header.embedding_model, header.embedding_dimension)
         if info.embedding_model == header.embedding_model:
@@ -178,6 +182,7 @@ class _Work:
             return None
         if not self._copy or difference.other or difference.head:
             return str(difference)
+        await self._mark_behind(lines.subject)
         await copy_missing(self._store, lines, stored, vectors=vectors, clock=self._clock)
         stored = await stored_rows(self._store, lines.subject, self._model, self._clock)
         difference = compare(lines, stored, vectors=vectors, clock=self._clock)
@@ -185,6 +190,13 @@ class _Work:
             return f"it was copied, and is not the same: {difference}"
         self._report.copied.append(lines.subject)
         return None
+
+    async def _mark_behind(self, subject: Subject) -> None:
+        """Before the first write: an import that is killed must not leave the index behind unnoticed."""
+        shard = shard_of(subject, self._shards)
+        if shard not in self._marked:
+            await mark_behind(self._store, [shard])
+            self._marked.add(shard)
 
     async def _rows(self, lines: Sequence[Line]) -> None:
         """API keys and plain rows; those of refused subjects are left out."""

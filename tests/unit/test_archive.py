@@ -20,11 +20,12 @@ from cluster.archive.importing import Report, import_archive, verify_archive
 from cluster.archive.lines import Tally, row_hash
 from cluster.archive.reading import DamagedArchive, check_archive
 from cluster.model import ChangeEntry, Changes, Claim, Head, Message
+from cluster.search_index.behind import INDEX_BEHIND
 from cluster.wide_store.port import ApiKeyRow, Replay, WideStore
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.archives import is_archive
 from memgrid.errors import Conflict, InvalidInput, Unavailable
-from memgrid.subject import Subject
+from memgrid.subject import Subject, shard_of
 from tests.conformance.wide_store.samples import (
     MODEL,
     NOW,
@@ -377,6 +378,10 @@ async def test_wherever_it_is_killed_it_goes_on(landed: bool, monkeypatch: pytes
                     report = None
                 again = await imported(two, archive)
                 assert again.problems == []
+                behind, _ = await two.rows(INDEX_BEHIND)
+                assert {row.key for row in behind if row.value["behind"]} == {
+                    str(shard_of(subject, 16)) for subject in SUBJECTS
+                }
                 assert await contents(two, model=MODEL) == expected
             if report is not None:
                 break

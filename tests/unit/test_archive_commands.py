@@ -5,6 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +190,41 @@ def test_options_that_mean_nothing_are_refused(source: str, arguments: tuple[str
     result = run(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_a_killed_import_goes_on(source: str) -> None:
+    """kill -9 between two writes of the real command, wherever it happens to be."""
+
+    async def fill() -> None:
+        store = await opened(source)
+        for number in range(300):
+            await store.append(Subject("acme", "user", f"u{number}"), 0, conversation(20))
+        await store.close()
+
+    asyncio.run(fill())
+    ran("export", "--all", "--vectors", "all.jsonl", "--data-dir", source)
+    command = [Path(sys.executable).with_name("memgrid"), "import", "all.jsonl", "--data-dir", "target"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as importing:
+        deadline = time.monotonic() + 60
+        while subjects_in("target") < 20:
+            assert importing.poll() is None
+            assert time.monotonic() < deadline
+        importing.send_signal(signal.SIGKILL)
+        importing.wait()
+    assert 20 <= subjects_in("target") < 303
+    report = json.loads(ran("import", "all.jsonl", "--data-dir", "target", "--json").stdout)
+    assert report["already_there"] > 0
+    assert report["copied"] + report["already_there"] == 303
+    assert "verified 303 subjects" in ran("verify", "all.jsonl", "--data-dir", "target").stderr
+
+
+def subjects_in(folder: str) -> int:
+    """How many subjects a store has, seen from outside."""
+    path = Path(folder) / "store-0.sqlite"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM heads WHERE listed = 1").fetchone()[0]
+        except sqlite3.OperationalError:  # it is just being made
+            return 0

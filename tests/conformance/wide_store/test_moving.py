@@ -14,7 +14,6 @@ from cluster.archive.exporting import export_archive
 from cluster.archive.importing import Report, import_archive, verify_archive
 from cluster.ids import system_clock
 from cluster.model import DAY_MS
-from cluster.search_index.behind import mark_behind
 from cluster.wide_store.cassandra import CassandraStore
 from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
@@ -264,7 +263,6 @@ async def test_an_owner_answers_as_before(
     await production.open(shards=4)
     report = await import_archive(production, io.BytesIO(out.getvalue()))
     assert report.problems == []
-    await mark_behind(production, report.copied)
     async with running_owner(store=production, **never) as ask:
         embedded_already = ask.owner.vectors.embedded
         assert await answers.of(ask) == before
