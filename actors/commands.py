@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from actors import archives
+from actors import archives, migration
 from actors.opening import settings_from, with_store
 from cluster.security import Role
 from cluster.settings import Settings
@@ -22,6 +22,7 @@ from memgrid.cli.output import note, print_json, print_table, say
 app = typer.Typer()
 keys = typer.Typer(no_args_is_help=True)
 app.add_typer(archives.app)
+app.add_typer(migration.app)
 app.add_typer(keys, name="keys", help="API keys: who may come in from the network.")
 
 

@@ -269,3 +269,20 @@ def test_doctor_finds_packages_that_are_wrong(monkeypatch: pytest.MonkeyPatch, t
     assert found["package pydantic"].state == "failed"
     assert found["package no-such-package"].fix == "pip install 'no-such-package>=1'"
     assert len(found) == 3
+
+
+# --- migrate ----------------------------------------------------------------------------------
+
+
+def test_migrate_makes_a_store_that_is_up_to_date(tmp_path: Path) -> None:
+    for _ in range(2):
+        result = run("migrate", "--data-dir", str(tmp_path / "data"))
+        assert (result.exit_code, result.output) == (0, "sqlite: the schema is up to date\n")
+    assert (tmp_path / "data" / "meta.sqlite").exists()
+
+
+def test_migrate_says_that_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMGRID_WIDE_STORE", "cassandra")
+    monkeypatch.setenv("MEMGRID_CASSANDRA_PORT", "1")
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        run("migrate")
