@@ -44,9 +44,7 @@ async def _server(client: AsyncOpenSearch) -> Finding:
     if version.get("distribution") != "opensearch" or Version(version["number"]) < MIN_VERSION:
         return Finding(_NAME, "failed", found, f"use OpenSearch {MIN_VERSION} or later")
     if health["status"] == "red":
-        return Finding(
-            _NAME, "failed", found, "see _cluster/allocation/explain: a shard has no primary"
-        )
+        return Finding(_NAME, "failed", found, "see _cluster/allocation/explain: a shard has no primary")
     return Finding(_NAME, "ok", found)
 
 
