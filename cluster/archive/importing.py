@@ -129,7 +129,7 @@ class _Work:
         return self._report
 
     async def _compare_stores(self, header: Header) -> None:
-        """How many shards the store has, and whether it takes the vectors: it has the same model, or none yet."""
+        """Its number of shards, and whether it takes the vectors: it has the same model, or none yet."""
         info = await self._store.info()
         self._shards = info.shards
         if not header.vectors or header.embedding_model is None or header.embedding_dimension is None:
