@@ -195,7 +195,7 @@ class _Work:
         """Before the first write: an import that is killed must not leave the index behind unnoticed."""
         shard = shard_of(subject, self._shards)
         if shard not in self._marked:
-            await mark_behind(self._store, [shard])
+            await mark_behind(self._store, [subject])
             self._marked.add(shard)
 
     async def _rows(self, lines: Sequence[Line]) -> None:
