@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import msgspec
 
@@ -13,6 +14,7 @@ from cluster.model import Changes, Head, Memory
 from cluster.summaries import without_summaries
 from cluster.wide_store.port import StaleRevision, WideStore
 from memgrid.errors import Overloaded
+from memgrid.subject import Subject
 
 _TRIES = 30
 _BACKOFF_SECONDS = 0.005
@@ -38,10 +40,13 @@ class Commits:
         store: WideStore,
         residents: Residents,
         on_landed: Callable[[Resident, Changes], None],
+        deleting: Callable[[Subject], AbstractAsyncContextManager[None]],
     ) -> None:
+        """`deleting` is entered around a commit that deletes something."""
         self._store = store
         self._residents = residents
         self._on_landed = on_landed
+        self._deleting = deleting
         self.landed = 0
         self.refused = 0
 
@@ -91,13 +96,18 @@ class Commits:
         )
         if (changes.delete or changes.delete_messages) and changes.settings is None:
             stamped = msgspec.structs.replace(stamped, settings=without_summaries(before.settings))
+        deletes = changes.delete or changes.delete_messages or changes.erase
+        async with self._deleting(resident.subject) if deletes else nullcontext():
+            return await self._land(resident, before, stamped)
+
+    async def _land(self, resident: Resident, before: Head, stamped: Changes) -> Head:
         try:
             head = await self._store.commit(resident.subject, before, stamped)
         except StaleRevision:
             self.refused += 1
             raise
         self.landed += 1
-        if head.revision == before.revision + 1 and not changes.erase:
+        if head.revision == before.revision + 1 and not stamped.erase:
             resident.apply(
                 head, stamped.put, (*stamped.delete, *stamped.delete_messages), stamped.mark_messages
             )

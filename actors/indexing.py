@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Iterable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from actors.reindex import Refill, documents_of, put_all, reindex_subject
 from actors.resident import Residents
 from cluster.logs import get_log
-from cluster.search_index.behind import INDEX_BEHIND
+from cluster.search_index.behind import DONE, Behind, read_behind, write_behind
 from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, SearchIndex
-from cluster.wide_store.port import WideStore
+from cluster.wide_store.port import StaleRevision, WideStore
 from memgrid.errors import MemgridError
 from memgrid.subject import Subject, shard_of
 
@@ -32,7 +33,7 @@ _AWAY_SECONDS = 1.0
 """How soon one that is back is noticed."""
 MAX_OWED = 100_000
 """Units and deletions kept by id; beyond it whole shards are put again."""
-MAX_UNCLEAN = 2_000
+MAX_UNCLEAN = 500
 """Subjects of one shard that are remembered to have lost documents; beyond it every subject is compared."""
 _BATCH = 200
 
@@ -69,10 +70,12 @@ class Indexing:
         self._owed = 0
         self._refill: set[int] = set()
         """Shards to put again as a whole."""
-        self._unclean: dict[int, set[Subject] | None] = {}
+        self._unclean: dict[int, frozenset[Subject] | None] = {}
         """By shard, subjects of which the index may hold what is gone; None: any of them."""
-        self._rows: dict[int, set[Subject] | None] = {}
-        """Shards whose row says that they are behind, and the unclean subjects it names; None: any."""
+        self._deleting: Counter[Subject] = Counter()
+        """Subjects with a commit under way that deletes something."""
+        self._rows: dict[int, Behind] = {}
+        """What the store's rows say of these shards, where it says that they are behind."""
         self._marking = asyncio.Lock()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -124,8 +127,29 @@ class Indexing:
             except MemgridError:
                 pass
         async with self._marking:
-            await self._mark(self._shard(subject), set())
+            await self._mark(self._shard(subject), Behind())
             self._owe_units(subject, (document.id for document in documents))
+
+    @asynccontextmanager
+    async def deleting(self, subject: Subject) -> AsyncGenerator[None]:
+        """Around a commit that deletes something: should this process die before the index is told, the
+        next owner of the shard knows which subject to look at."""
+        shard = self._shard(subject)
+        async with self._marking:
+            await self._mark(shard, _unclean(subject))
+            self._deleting[subject] += 1
+        try:
+            yield
+        except StaleRevision:
+            raise
+        except BaseException:
+            self._suspect(shard, [subject])  # it may have landed all the same
+            raise
+        finally:
+            self._deleting[subject] -= 1
+            if not self._deleting[subject]:
+                del self._deleting[subject]
+            self._wake.set()
 
     def forget(self, subject: Subject, generation: int, gone: tuple[tuple[str, int], ...]) -> None:
         """Remove (id, version) pairs from the index; no pairs: all below `generation`.
@@ -215,18 +239,22 @@ class Indexing:
         empty: list[int] = []
         try:
             for shard in sorted(self._refill | self._unclean.keys()):
+                whole = shard in self._refill
+                unclean = self._unclean.get(shard, frozenset[Subject]())
                 self._refill.discard(shard)
-                unclean = self._unclean.pop(shard, set[Subject]())
+                self._unclean.pop(shard, None)
                 try:
-                    documents = await self._ask(refill.shard(shard, clean=unclean))
-                    if documents:
+                    if not whole:
+                        await self._ask(refill.clean(shard, unclean))
+                    elif await self._ask(refill.shard(shard, clean=unclean)):
                         await self._ask(self._index.set_filled([shard]))
                     else:
                         empty.append(shard)
                 except BaseException:
-                    self._refill.add(shard)
+                    if whole:
+                        self._refill.add(shard)
                     if unclean is None or unclean:
-                        self._unclean[shard] = None if unclean is None else unclean | self._named(shard)
+                        self._suspect(shard, unclean)
                     raise
             await self._ask(self._index.set_filled(empty))
             _log.info("index filled", documents=refill.documents)
@@ -237,9 +265,6 @@ class Indexing:
         finally:
             self._filling = None
             self._wake.set()
-
-    def _named(self, shard: int) -> set[Subject]:
-        return self._unclean.get(shard) or set()
 
     async def _put(self, subject: Subject, documents: Sequence[IndexDocument]) -> None:
         self.refused += await put_all(self._index, subject, documents)
@@ -279,61 +304,65 @@ class Indexing:
         _log.warning("index is far behind: its shards will be filled again", owed=self._owed)
         self._refill.update(map(self._shard, self._units))
         for each in self._gone:
-            self._unclean[self._shard(each.subject)] = self._with(self._unclean, each.subject)
+            self._suspect(self._shard(each.subject), [each.subject])
         self._units.clear()
         self._gone.clear()
         self._owed = 0
 
-    def _with(self, known: dict[int, set[Subject] | None], subject: Subject) -> set[Subject] | None:
-        unclean = known.get(self._shard(subject), set[Subject]())
-        if unclean is None or len(unclean) >= MAX_UNCLEAN:
-            return None
-        return {*unclean, subject}
+    def _suspect(self, shard: int, subjects: Iterable[Subject] | None) -> None:
+        """The index may hold of these what is gone; None: of any of the shard."""
+        known = self._unclean.get(shard, frozenset[Subject]())
+        both = None if known is None or subjects is None else known.union(subjects)
+        self._unclean[shard] = None if both is not None and len(both) > MAX_UNCLEAN else both
 
     # the rows that outlive this process
 
     async def _record_owed(self) -> None:
         """Say in the wide store what of it is behind; if the store is away as well, the next round tries."""
-        owed = self._unclean.copy()
+        owed = {shard: Behind(whole=False, unclean=unclean) for shard, unclean in self._unclean.items()}
         for shard in (*map(self._shard, self._units), *self._refill):
-            owed.setdefault(shard, set())
+            owed[shard] = owed.get(shard, DONE).united(Behind())
         for each in self._gone:
-            owed[self._shard(each.subject)] = self._with(owed, each.subject)
+            shard = self._shard(each.subject)
+            owed[shard] = owed.get(shard, DONE).united(_unclean(each.subject))
         try:
             async with self._marking:
-                for shard, unclean in owed.items():
-                    await self._mark(shard, unclean)
+                for shard, behind in owed.items():
+                    await self._mark(shard, behind)
         except MemgridError as error:
             _log.warning("what the index is owed is not recorded", error=error.message)
 
-    async def _mark(self, shard: int, unclean: set[Subject] | None) -> None:
+    async def _mark(self, shard: int, behind: Behind) -> None:
         """For who holds `_marking`."""
-        known = self._rows.get(shard, set[Subject]())
-        wanted = None if known is None or unclean is None else known | unclean
-        if shard in self._rows and wanted == known:
-            return
-        subjects = None if wanted is None else [list(subject) for subject in wanted]
-        await self._store.put_row(INDEX_BEHIND, str(shard), {"behind": True, "unclean": subjects})
-        self._rows[shard] = wanted
+        known = self._rows.get(shard, DONE)
+        wanted = known.united(behind)
+        if wanted.unclean is not None and len(wanted.unclean) > MAX_UNCLEAN:
+            wanted = Behind(whole=wanted.whole, unclean=None)
+        if wanted != known:
+            await write_behind(self._store, shard, wanted)
+            self._rows[shard] = wanted
 
     async def _clear_marks(self) -> None:
         if not self._rows:
             return
         async with self._marking:
-            if self._nothing_owed() and self._filling is None:
+            if self._nothing_owed() and self._filling is None and not self._deleting:
                 for shard in list(self._rows):
-                    await self._store.put_row(INDEX_BEHIND, str(shard), {"behind": False})
+                    await write_behind(self._store, shard, DONE)
                     del self._rows[shard]
 
     async def _recall(self) -> None:
         """What an earlier owner of these shards died owing."""
         for shard in sorted(self._shards):
-            row = await self._store.get_row(INDEX_BEHIND, str(shard))
-            if row is None or not row["behind"]:
+            behind = await read_behind(self._store, shard)
+            if not behind.behind:
                 continue
-            self._refill.add(shard)
-            named = row.get("unclean", ())
-            subjects = None if named is None else {Subject(*each) for each in named}
-            self._rows[shard] = subjects
-            if subjects is None or subjects:
-                self._unclean[shard] = subjects
+            self._rows[shard] = self._rows.get(shard, DONE).united(behind)
+            if behind.whole:
+                self._refill.add(shard)
+            if behind.unclean is None or behind.unclean:
+                self._suspect(shard, behind.unclean)
+
+
+def _unclean(subject: Subject) -> Behind:
+    return Behind(whole=False, unclean=frozenset([subject]))

@@ -116,7 +116,6 @@ class ShardOwner:
             on_activated=self._on_activated,
             on_dropped=self._may_drop,
         )
-        self.commits = Commits(store, self.residents, self._on_landed)
         self.indexing = Indexing(
             store,
             index,
@@ -125,6 +124,7 @@ class ShardOwner:
             of=settings.shards,
             model=embedder.model,
         )
+        self.commits = Commits(store, self.residents, self._on_landed, self.indexing.deleting)
         self.vectors = VectorQueue(
             store, self.indexing, embedder, self.residents, batch_size=settings.embedding_batch_size
         )

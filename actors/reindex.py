@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ class Refill:
         self.late: set[Subject] = set()
         """Subjects with something that has no vector yet, as far as there is room."""
 
-    async def shard(self, shard: int, *, clean: set[Subject] | None) -> int:
+    async def shard(self, shard: int, *, clean: Set[Subject] | None) -> int:
         """Put every memory and message of the shard; how many.
 
         Of the subjects in `clean` (None: all) what the store no longer has is removed.
@@ -118,13 +118,24 @@ class Refill:
                 self.documents += put
                 if not complete and len(self.late) < MAX_LATE:
                     self.late.add(subject)
-                if clean is None:
-                    await clean_subject(self._store, self._index, subject)
             if cursor is None:
                 break
-        for subject in clean or ():  # among them those that are erased, and no longer listed
-            await clean_subject(self._store, self._index, subject)
+        await self.clean(shard, clean)
         return self.documents - before
+
+    async def clean(self, shard: int, subjects: Set[Subject] | None) -> None:
+        """Remove of these subjects what the store no longer has; None: of all that are not erased."""
+        if subjects is not None:
+            for subject in subjects:
+                await clean_subject(self._store, self._index, subject)
+            return
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._store.subjects(shard=shard, cursor=cursor)
+            for subject in page:
+                await clean_subject(self._store, self._index, subject)
+            if cursor is None:
+                break
 
 
 async def reindex_subject(store: WideStore, index: SearchIndex, subject: Subject, model: str) -> int:

@@ -23,7 +23,7 @@ from cluster.secret_box import SecretBox
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore
 from cluster.wide_store.sqlite import SqliteStore
-from memgrid.errors import InvalidInput
+from memgrid.errors import InvalidInput, MemgridError
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
@@ -95,7 +95,11 @@ async def open_index(settings: Settings, dimension: int | None = None) -> Search
         )
     else:
         index = Fts5Index(settings.data_dir, files=settings.shard_actors)
-    await index.open()
+    try:
+        await index.open()
+    except MemgridError:
+        await index.close()
+        raise
     return index
 
 

@@ -6,6 +6,7 @@ several: every write carries an external version, so a second one changes nothin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def connect(
     timeout: float = 10.0,
 ) -> AsyncOpenSearch:
     """A client that connects when it is first used; a request takes at most `timeout` seconds."""
+    # What fails is raised, and told by whoever deals with it.
+    logging.getLogger("opensearch").setLevel(logging.CRITICAL)
     secure = urls[0].startswith("https://")
     options: dict[str, Any] = {}
     if secure:

@@ -1,10 +1,11 @@
 """Documents and queries as OpenSearch takes them: JSON in, hits out; nothing here talks to a server.
 
 Five kinds of documents share an index. `memory` and `message` are what is searched. `gone` stands where
-one of those was deleted: an external-version delete is forgotten by the server after a minute
-(`index.gc_deletes`), and a bulk request that arrives an hour late would bring the text back. `erased`, one
-for a subject, holds the generation below which nothing of it counts. `filled`, one for a shard, says that
-everything of the shard has been put.
+one of those was deleted: the server forgets an external-version delete after a while (`index.gc_deletes`),
+and then a bulk request that arrives an hour late would bring the text back. Since nothing rests on what
+the server remembers, it is told to forget at once: what was lost can be put again as it was. `erased`,
+one for a subject, holds the generation below which nothing of it counts. `filled`, one for a shard, says
+that everything of the shard has been put.
 
 The external version of a document decides which of two is newer, in whatever order they arrive:
 

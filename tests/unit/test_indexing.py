@@ -287,3 +287,31 @@ async def test_a_failing_search_is_noticed_by_all(index: Away) -> None:
         index.away = False
         await ask.owner.indexing.settled()
         assert (await ask("search", LI, query="绿茶", user_id="li")).degraded == []
+
+
+async def test_a_deletion_outlives_the_process_that_made_it(
+    index: Away, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed() -> None:
+        """The index and the store outlive the first owner."""
+
+    monkeypatch.setattr(index, "close", closed)
+    monkeypatch.setattr(store, "close", closed)
+    async with running_owner(store=store, index=index, buffer_idle_seconds=3600) as ask:
+        added = await ask.add(LI, "我喜欢喝绿茶", "I live in Hangzhou")
+        await ask.add(WANG, "我喜欢喝绿茶")
+        await ask.owner.vectors.settled()
+        await ask.owner.indexing.settled()
+        index.puts.clear()
+        await ask.owner.indexing.close()  # nothing is told any more
+        await ask("delete_messages", LI, ids=added.message_ids[:1])
+        await ask("erase", WANG)
+        assert await behind(store, LI)
+        assert await behind(store, WANG)
+    assert await index.count(LI) == 2
+    async with running_owner(store=store, index=index, buffer_idle_seconds=3600) as ask:
+        await ask.owner.indexing.settled()
+        assert await found(index, LI, "绿茶 Hangzhou") == set(added.message_ids[1:])
+        assert await index.count(WANG) == 0
+        assert index.puts == [], "for a deletion no shard is put again"
+        assert not await behind(store, WANG)
