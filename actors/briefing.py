@@ -13,10 +13,11 @@ from actors.resident import Resident
 from cluster.extraction_config import ExtractionConfigs
 from cluster.model import Memory, Message, Run
 from cluster.pipeline.merge import Decision
-from cluster.pipeline.port import Candidate, Extraction, Extractor, Trace
+from cluster.pipeline.port import Candidate, Distiller, Experience, Extraction, Extractor, Trace, Trajectory
 from cluster.run_record import encode, record_of
 from cluster.summaries import summaries_of
 from cluster.wide_store.port import WideStore
+from memgrid.subject import Subject
 
 _TRACES: Final = 1024
 """Runs between two attempts whose trace is remembered."""
@@ -85,6 +86,13 @@ class Briefing:
         transient = {message.session for message in messages if message.transient}
         kept = {session: text for session, text in whole.summaries.items() if session not in transient}
         return msgspec.structs.replace(whole, candidates=tuple(candidates), summaries=kept)
+
+    async def distil(self, subject: Subject, run_id: str, trajectory: Trajectory) -> Experience | None:
+        """What a trajectory teaches; None where there is no model to ask. Raises what `Distiller` raises."""
+        if not isinstance(self._extractor, Distiller):
+            return None
+        brief = await self._configs.brief(subject.tenant, None, {})
+        return await self._extractor.distil(trajectory, brief=brief, trace=self.trace(run_id))
 
     def trace(self, run_id: str) -> Trace:
         """What was done for a run up to now."""

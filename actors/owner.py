@@ -129,11 +129,12 @@ class ShardOwner:
             store, self.indexing, embedder, self.residents, batch_size=settings.embedding_batch_size
         )
         self.profiles = ProfileConfigs(store)
+        briefing = Briefing(store, extractor, self.configs, self.profiles)
         self.loop = ExtractionLoop(
             store=store,
             residents=self.residents,
             commits=self.commits,
-            briefing=Briefing(store, extractor, self.configs, self.profiles),
+            briefing=briefing,
             profiles=self.profiles,
             buffers=buffers,
             waiters=self.waiters,
@@ -166,7 +167,15 @@ class ShardOwner:
         self.documents = Documents(self.writes)
         vectors = QueryVectors(embedder, settings.search_timeout_seconds)
         self.events = Events(residents=self.residents, vectors=vectors, clock=clock)
-        self.tasks = Tasks(residents=self.residents, commits=self.commits, vectors=vectors, clock=clock)
+        self.tasks = Tasks(
+            residents=self.residents,
+            commits=self.commits,
+            vectors=vectors,
+            briefing=briefing,
+            # The other half is for the commit, and for the way there and back.
+            patience=settings.request_timeout_seconds / 2,
+            clock=clock,
+        )
         self.relations = Relations(residents=self.residents, commits=self.commits, clock=clock)
         self.sharing = Sharing(
             store=store,

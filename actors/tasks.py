@@ -1,17 +1,20 @@
 """Experience with tasks: a trajectory goes in; when to use it, what to do and how often it helped come out.
 
 Each experience is a memory of kind `task`. Its text is when to use it and what to do, so that it is found by
-the words and the meaning of a new task; the rest is in its attributes. Without a language model what to do is
-taken from what the caller says, else from the steps as they were: those that led to something, in order.
+the words and the meaning of a new task; the rest is in its attributes. What the caller says of the two always
+stands. What is left out a language model makes of the steps; where there is none, or it fails, it is the task
+and the steps as they were.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from actors.briefing import Briefing
 from actors.commits import Commits
 from actors.cursors import decode_offset, encode_offset
 from actors.query_vectors import QueryVectors
@@ -19,11 +22,13 @@ from actors.resident import Resident, Residents
 from actors.views import moment
 from actors.writes import check_metadata
 from cluster.analysis import looks_chinese, search_terms
-from cluster.ids import Clock, message_id
-from cluster.model import ChangeEntry, Changes, Memory
+from cluster.ids import Clock, message_id, new_id
+from cluster.logs import get_log
+from cluster.model import ChangeEntry, Changes, Memory, Run
+from cluster.pipeline.port import Experience, Trajectory
 from cluster.retrieval.hot_subject import RankSpec
 from cluster.texts import Language, text
-from memgrid.errors import Conflict, NotFound
+from memgrid.errors import Conflict, MemgridError, NotFound
 from memgrid.kinds import RecordTask, Step, TaskOut, TaskPage, TasksQuery, UpdateTask, UseTask
 from memgrid.subject import Subject
 
@@ -33,32 +38,86 @@ MAX_STEP_CHARACTERS: Final = 400
 _TRUST: Final = 0.25
 """How much of the relevance an experience keeps that was used often and never helped."""
 
+_log = get_log()
+
 
 class Tasks:
     """The operations on experience. Every change is one commit."""
 
     def __init__(
-        self, *, residents: Residents, commits: Commits, vectors: QueryVectors, clock: Clock
+        self,
+        *,
+        residents: Residents,
+        commits: Commits,
+        vectors: QueryVectors,
+        briefing: Briefing,
+        patience: float,
+        clock: Clock,
     ) -> None:
+        """`patience` is how many seconds a model may take, its retries included."""
+        self._briefing = briefing
+        self._patience = patience
         self._residents = residents
         self._commits = commits
         self._vectors = vectors
         self._clock = clock
 
     async def record_task(self, subject: Subject, request: RecordTask, request_id: str) -> TaskOut:
-        """Keep an experience. The same request again changes nothing."""
+        """Keep an experience. The same request again changes nothing, and asks no model."""
         check_metadata(request.metadata, "metadata")
         memory_id = message_id(request_id, 0)
+        async with self._residents.use(subject, fresh=True) as resident:
+            if resident.hot.memory(memory_id) is not None:
+                return task_out(_known(resident, memory_id))
+        experience, run = await self._distil(subject, request, memory_id)
         async with self._residents.use(subject, fresh=True) as resident:
 
             def build() -> Changes | None:
                 if resident.hot.memory(memory_id) is not None:
                     return None
-                memory = _distilled(request, memory_id, subject, self._clock())
-                return self._changes(request_id, memory, None)
+                memory = _memory(request, experience, memory_id, subject, self._clock())
+                changes = self._changes(request_id, memory, None)
+                if run is None:
+                    return changes
+                return msgspec.structs.replace(changes, runs=(run,), run_id=run.id)
 
             await self._commits.commit(resident, build)
             return task_out(_known(resident, memory_id))
+
+    async def _distil(
+        self, subject: Subject, request: RecordTask, memory_id: str
+    ) -> tuple[Experience | None, Run | None]:
+        """What a model makes of the steps (None: the rules have to), and the account of having asked it."""
+        if not request.steps or not _incomplete(request):
+            return None, None
+        run_id = new_id()
+        experience: Experience | None = None
+        error: str | None = None
+        try:
+            # A request has a time to be answered in: a model that takes too long must not lose it.
+            async with asyncio.timeout(self._patience):
+                experience = await self._briefing.distil(subject, run_id, _trajectory(request))
+        except TimeoutError:
+            error = f"the model did not answer within {self._patience:g} s"
+        except MemgridError as failed:
+            error = failed.message
+        if error is not None:
+            _log.warning("experience is made by the rules", run_id=run_id, error=error)
+        run = self._briefing.accounted(
+            Run(
+                id=run_id,
+                status="done",
+                input_ids=(),
+                buckets=(),
+                memory_ids=(memory_id,),
+                extractor="rules" if experience is None else "llm",
+                error=error,
+                created_at=self._clock(),
+            )
+        )
+        asked = error is not None or run.calls
+        self._briefing.settled(run_id)
+        return experience, run if asked else None
 
     async def tasks(self, subject: Subject, query: TasksQuery, request_id: str) -> TaskPage:
         """Experience that fits a task, the best and most proven first; without a task the newest first."""
@@ -160,17 +219,42 @@ class Tasks:
         return Changes(commit_id=commit_id, at=self._clock(), actor="api", put=(memory,), entries=(entry,))
 
 
-def _distilled(request: RecordTask, memory_id: str, subject: Subject, now: int) -> Memory:
-    language: Language = "zh" if looks_chinese(request.task) else "en"
+def _incomplete(request: RecordTask) -> bool:
+    return request.when_to_use is None or request.what_to_do is None
+
+
+def _language(request: RecordTask) -> Language:
+    return "zh" if looks_chinese(request.task) else "en"
+
+
+def _trajectory(request: RecordTask) -> Trajectory:
+    return Trajectory(
+        task=request.task,
+        steps=tuple((step.action, step.result) for step in request.steps),
+        outcome=request.outcome,
+        lesson=request.lesson,
+        when_to_use=request.when_to_use,
+        what_to_do=request.what_to_do,
+        language=_language(request),
+    )
+
+
+def _memory(
+    request: RecordTask, found: Experience | None, memory_id: str, subject: Subject, now: int
+) -> Memory:
+    language = _language(request)
+    made = found or Experience(when_to_use=request.task, what_to_do=_steps(request.steps) or request.task)
     attributes: dict[str, Any] = {
         "task": request.task,
-        "when_to_use": request.when_to_use or request.task,
-        "what_to_do": request.what_to_do or _steps(request.steps) or request.task,
+        "when_to_use": request.when_to_use or made.when_to_use,
+        "what_to_do": request.what_to_do or made.what_to_do,
         "outcome": request.outcome,
         "steps": len(request.steps),
         "uses": 0,
         "successes": 0,
     }
+    if _incomplete(request):
+        attributes["distilled_by"] = "rules" if found is None else "llm"
     if request.lesson is not None:
         attributes["lesson"] = request.lesson
     if request.score is not None:
@@ -247,6 +331,7 @@ def task_out(memory: Memory, relevance: float | None = None) -> TaskOut:
         lesson=attributes.get("lesson"),
         outcome=attributes.get("outcome", "unknown"),
         score=attributes.get("score"),
+        distilled_by=attributes.get("distilled_by"),
         uses=attributes.get("uses", 0),
         successes=attributes.get("successes", 0),
         tags=list(memory.tags),

@@ -64,7 +64,8 @@ class Step(Request):
 
 
 class RecordTask(Request):
-    """A task that was worked on. What to do next time is taken from `what_to_do`, else from the steps."""
+    """A task that was worked on. What is left out of `when_to_use` and `what_to_do` is made of the steps: by
+    the project's language model where it has one, else the task and the steps as they were."""
 
     task: Text
     """What was to be done."""
@@ -73,7 +74,7 @@ class RecordTask(Request):
     score: Annotated[float, Field(ge=0, le=1)] | None = None
     """How well it went."""
     when_to_use: Text | None = None
-    """For which tasks this is of use; the task itself unless given."""
+    """For which tasks this is of use."""
     what_to_do: Text | None = None
     lesson: Text | None = None
     """What was learnt; of a failure, what to avoid."""
@@ -123,6 +124,8 @@ class TaskOut(Answer):
     lesson: str | None = None
     outcome: Outcome
     score: float | None = None
+    distilled_by: Literal["rules", "llm"] | None = None
+    """What made of the steps what the caller had left out; None where nothing was left out."""
     uses: int = 0
     successes: int = 0
     tags: list[str] = Field(default_factory=list[str])

@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from cluster.model import Memory, Message
-from cluster.pipeline.port import Brief, EndpointChoice, Extraction, Extractor, Trace
+from cluster.pipeline.port import (
+    Brief,
+    Distiller,
+    EndpointChoice,
+    Experience,
+    Extraction,
+    Extractor,
+    Trace,
+    Trajectory,
+)
 
 MAX_CHOSEN: Final = 256
 """Extractors of tenants kept open; the least recently used is closed for another."""
@@ -39,9 +48,15 @@ class ChosenExtractor:
         trace: Trace | None = None,
     ) -> Extraction:
         """See `Extractor`."""
-        choice = None if brief is None else brief.endpoint
-        extractor = self._base if choice is None else self._of(choice)
+        extractor = self._of(None if brief is None else brief.endpoint)
         return await extractor.extract(messages, earlier=earlier, known=known, brief=brief, trace=trace)
+
+    async def distil(self, trajectory: Trajectory, *, brief: Brief, trace: Trace) -> Experience | None:
+        """See `Distiller`."""
+        extractor = self._of(brief.endpoint)
+        if not isinstance(extractor, Distiller):
+            return None
+        return await extractor.distil(trajectory, brief=brief, trace=trace)
 
     async def close(self) -> None:
         """Close them all."""
@@ -49,7 +64,9 @@ class ChosenExtractor:
         for extractor in (self._base, *self._chosen.values()):
             await extractor.close()
 
-    def _of(self, choice: EndpointChoice) -> Extractor:
+    def _of(self, choice: EndpointChoice | None) -> Extractor:
+        if choice is None:
+            return self._base
         extractor = self._chosen.get(choice)
         if extractor is None:
             extractor = self._chosen[choice] = self._build(choice)

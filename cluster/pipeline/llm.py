@@ -20,7 +20,7 @@ from cluster.llm.port import ChatMessage, Completion, Llm
 from cluster.llm.prices import Price
 from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
-from cluster.pipeline import llm_input
+from cluster.pipeline import distil, llm_input
 from cluster.pipeline.evidence import Shown, is_person, speaks_otherwise, why_not, why_not_variable
 from cluster.pipeline.llm_answer import Answer, Claim, VariableClaim, read_answer
 from cluster.pipeline.llm_input import Language
@@ -28,9 +28,11 @@ from cluster.pipeline.port import (
     Brief,
     Candidate,
     Dropped,
+    Experience,
     Extraction,
     LlmCall,
     Trace,
+    Trajectory,
 )
 from cluster.prompts import Prompt, Prompts, schema
 from memgrid.errors import MemgridError
@@ -121,6 +123,12 @@ class LlmExtractor:
                 if session in brief.summaries
             },
         )
+
+    async def distil(self, trajectory: Trajectory, *, brief: Brief, trace: Trace) -> Experience | None:
+        """See `Distiller`."""
+        prompt = self._prompts.get(f"{distil.PROMPT}.{trajectory.language}", brief.tenant)
+        trace.prompts[prompt.version] = prompt.text
+        return await distil.distil(self._llm, prompt, trajectory, trace, self.cost)
 
     async def close(self) -> None:
         await self._llm.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ _SUMMARY = re.compile(r'"summary"\s*:\s*"')
 _SEPARATORS = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder(strict=False)
 
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
 _Value = Annotated[str, msgspec.Meta(max_length=4000)]
 _Name = Annotated[str, msgspec.Meta(max_length=256)]
@@ -103,6 +104,18 @@ def read_answer(text: str) -> Answer:
         faults=tuple(faults),
         whole=whole,
     )
+
+
+def read_object(text: str, shape: type[_Shape]) -> _Shape:
+    """The one object of this shape in a completion. Raises MalformedCompletion when there is none."""
+    text = _REASONING.sub("", text)
+    start = max(text.find("{"), 0)
+    try:
+        found = msgspec.json.decode(_without_trailing_commas(text, start), type=shape)
+        msgspec.json.encode(found)  # a lone surrogate is no text
+    except (msgspec.DecodeError, ValueError) as error:
+        raise MalformedCompletion(f"the model's answer is malformed: {_printable(str(error))}") from error
+    return found
 
 
 def _converted(items: list[Any], shape: type[msgspec.Struct], faults: list[tuple[str, str]]) -> list[Any]:

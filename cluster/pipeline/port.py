@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -161,4 +161,35 @@ class Extractor(Protocol):
 
     async def close(self) -> None:
         """Give connections back."""
+        ...
+
+
+class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
+    """How a task was worked on. What is known of the experience already is fixed."""
+
+    task: str
+    steps: tuple[tuple[str, str], ...]
+    """(what was done, what came of it), in order."""
+    outcome: str
+    lesson: str | None = None
+    when_to_use: str | None = None
+    what_to_do: str | None = None
+    language: Literal["zh", "en"]
+
+
+class Experience(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trajectory teaches."""
+
+    when_to_use: str
+    what_to_do: str
+
+
+@runtime_checkable
+class Distiller(Protocol):
+    """An extractor that can also tell what a trajectory teaches."""
+
+    async def distil(self, trajectory: Trajectory, *, brief: Brief, trace: Trace) -> Experience | None:
+        """None where there is no model to ask. What is done is told to `trace` as it is done. Raises
+        Unavailable, InvalidInput where the endpoint refuses the request, or MalformedCompletion (after the
+        model was shown its mistake once)."""
         ...

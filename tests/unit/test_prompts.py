@@ -15,7 +15,7 @@ ZH = "extract.v2.zh"
 
 
 def test_every_version_is_there_in_both_languages() -> None:
-    assert {name.rpartition(".")[0] for name in names()} == {"extract.v1", "extract.v2"}
+    assert {name.rpartition(".")[0] for name in names()} == {"distil.v1", "extract.v1", "extract.v2"}
     assert {
         f"{name.rpartition('.')[0]}.{language}" for name in names() for language in ("zh", "en")
     } == names()
