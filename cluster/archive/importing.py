@@ -22,8 +22,8 @@ from cluster.search_index.behind import mark_behind
 from cluster.wide_store.port import ApiKeyRow, PlainRow, StaleRevision, WideStore
 from memgrid.subject import Subject, shard_of
 
-AT_A_TIME = 4
-"""Subjects that are compared and written side by side."""
+AT_A_TIME = 8
+"""Subjects that are compared and written side by side: most of the time is spent waiting for the store."""
 _ROWS_AT_A_TIME = 64
 
 OnSubject = Callable[[int, int], None]
