@@ -191,7 +191,7 @@ def test_what_is_exported_can_be_imported(api: Api, cli: Cli, user: str, tmp_pat
     ]
     whose = {"user_id": user, "agent_id": "导游", "group_id": "work"}
     body = {**whose, "session_id": "第一次", "metadata": {"channel": "web"}, "messages": sent}
-    api.ok("POST", "/memories", json=body)
+    api.ok("POST", "/memories", json={**body, "wait": True})
     api.add(user, "I live in Hangzhou.", session_id="second")
     api.add(user, "Word for word.", session_id="second", infer=False)
 

@@ -520,7 +520,9 @@ def test_buffer_in_the_callers_hands(api: Api, user: str) -> None:
     runs = api.ok("GET", "/runs", params=who)["runs"]
     assert [run["message_ids"] for run in runs] == [first["message_ids"], second["message_ids"]]
     assert all(run["status"] == "done" and run["extractor"] == "rules" for run in runs)
-    assert api.ok("GET", f"/runs/{runs[0]['id']}") == runs[0]
+    detail = api.ok("GET", f"/runs/{runs[0]['id']}")
+    assert {name: detail[name] for name in runs[0]} == runs[0]
+    assert [decision["action"] for decision in detail["decisions"]] == ["ADD", "ADD"]
     assert api.ok("GET", "/runs", params={**who, "status": "parked"})["runs"] == []
 
 
