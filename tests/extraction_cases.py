@@ -34,6 +34,17 @@ ALLERGY, CONDITION, PLAN, EVENT = "health/allergy", "health/condition", "plan/pl
 
 ENGLISH: tuple[Case, ...] = (
     _case(
+        "I plan to visit Norway.",
+        "We're not going to Norway after all.",
+        says={PLAN: "User plans to visit Norway", "plan/-plan": "User plans to visit Norway"},
+    ),
+    _case(
+        "I plan to visit Norway.",
+        "We're not going to Iceland after all.",
+        says={PLAN: "User plans to visit Norway"},
+    ),
+    _case("We're not going to Norway after all."),
+    _case(
         "My name is Li Lei, I live in Hangzhou and I'm allergic to peanuts",
         says={NAME: "Li Lei", HOME: "Hangzhou", ALLERGY: "peanuts"},
     ),
@@ -238,6 +249,13 @@ ENGLISH: tuple[Case, ...] = (
 )
 
 CHINESE: tuple[Case, ...] = (
+    _case(
+        "我打算去西藏旅游。",
+        "西藏我们不去了。",
+        says={PLAN: "用户打算去西藏旅游", "plan/-plan": "用户打算去西藏旅游"},
+    ),
+    _case("我打算去西藏旅游。", "不去新疆了。", says={PLAN: "用户打算去西藏旅游"}),
+    _case("不去西藏了。"),
     _case("我叫张三，我喜欢打羽毛球", says={NAME: "张三", LIKE: "打羽毛球"}),
     _case("你好，我是王峰，今年28岁。", says={NAME: "王峰", AGE: "28"}),
     _case("我的名字是李雪，很高兴认识你。", says={NAME: "李雪"}),

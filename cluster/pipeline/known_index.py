@@ -204,6 +204,11 @@ class KnownIndex:
                 for memory_id in self._by_value.get((slot, claim.value), ()):
                     if not self._claims[memory_id].negates:
                         yield memory_id
+                # An event has no value but its text: that is what its denial has for a value.
+                for memory_id in self._by_text.get(claim.value, ()):
+                    other = self._claims[memory_id]
+                    if other.slot == slot and not other.negates:
+                        yield memory_id
         else:
             if single_valued:
                 for memory_id in self._by_slot.get(slot, ()):
@@ -211,7 +216,7 @@ class KnownIndex:
                     if other.value != claim.value or (claim.value is None and other.text != claim.text):
                         yield memory_id
             for memory_id in self._denials.get(slot, ()):
-                if self._claims[memory_id].value in (None, claim.value):
+                if self._claims[memory_id].value in (None, claim.value, claim.text):
                     yield memory_id
         if claim.taste is not None:
             for memory_id in self._by_taste.get(claim.taste, ()):

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from cluster.model import Memory, Message
 from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
+from cluster.pipeline.rules.called_off import called_off
 from cluster.pipeline.rules.chinese import clauses as chinese_clauses
 from cluster.pipeline.rules.correction import (
     Correction,
@@ -83,6 +84,7 @@ class RuleExtractor:
                     found.extend(_corrected(before, reading.correction, message))
             latest[message.name] = len(candidates)
             found.extend(corrections(message, candidates, known))
+            found.extend(called_off(message, candidates, known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)
 
