@@ -130,6 +130,11 @@ class Indexing:
             await self._mark(self._shard(subject), Behind())
             self._owe_units(subject, (document.id for document in documents))
 
+    def change(self, subject: Subject, ids: Iterable[str]) -> None:
+        """These units have changed, and what is embedded of them has not."""
+        self._owe_units(subject, ids)
+        self._wake.set()
+
     @asynccontextmanager
     async def deleting(self, subject: Subject) -> AsyncGenerator[None]:
         """Around a commit that deletes something: should this process die before the index is told, the

@@ -399,9 +399,9 @@ class ShardOwner:
             self.vectors.drop(subject, (unit for unit, _ in gone))
             self.indexing.forget(subject, resident.head.generation, tuple(gone))
         if changes.put:
-            self.vectors.add(
-                resident, [memory.id for memory in changes.put if resident.hot.needs_vector(memory.id)]
-            )
+            changed = {memory.id: resident.hot.needs_vector(memory.id) for memory in changes.put}
+            self.vectors.add(resident, [memory for memory, needs in changed.items() if needs])
+            self.indexing.change(subject, [memory for memory, needs in changed.items() if not needs])
 
 
 class _Metrics:

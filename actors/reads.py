@@ -288,6 +288,7 @@ class Reads:
                     subject=resident.subject,
                     kinds=("message",),
                     session=query.session_id,
+                    filters=query.filters,
                     text=None if query.strategy == "vector" else query.query,
                     vector=vector,
                     limit=_OLDER,

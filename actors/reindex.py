@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from actors.resident import Resident, vector_of
 from cluster.logs import get_log
 from cluster.model import Memory, Message
+from cluster.retrieval.filter_fields import FIELDS
 from cluster.retrieval.unit_text import embedding_text
+from cluster.search_index.narrowing import ATTRIBUTES
 from cluster.search_index.port import FOREVER, IndexDocument, RefusedDocuments, SearchIndex
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
@@ -33,6 +35,8 @@ def document(unit: Memory | Message, generation: int, vector: NDArray[np.float32
         labels=unit.labels,
         session=unit.session,
         created_at=unit.created_at,
+        attributes={key: value for key in ATTRIBUTES if (value := FIELDS[key](unit)) is not None},
+        metadata=unit.metadata,
         vector=vector,
     )
 

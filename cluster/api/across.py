@@ -87,8 +87,10 @@ async def _propose(
 ) -> tuple[Sequence[IndexHit], Sequence[str]]:
     """Hits of the index, and what was missing while finding them."""
     kinds: tuple[ResultType, ...] = tuple(query.types) if query.types is not None else ("memory", "message")
+    filters: dict[str, Any] = {"AND": [query.filters or {}]}
     if query.kinds is not None:
         kinds = tuple(kind for kind in kinds if kind == "memory")
+        filters["kind"] = list(query.kinds)
     try:
         hits = await call.services.search_index.search(
             IndexQuery(
@@ -96,6 +98,7 @@ async def _propose(
                 labels=labels,
                 kinds=kinds,
                 session=query.session_id,
+                filters=filters,
                 text=query.query,
                 limit=query.top_k * _CANDIDATES,
             )

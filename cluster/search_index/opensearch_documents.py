@@ -32,6 +32,7 @@ from cluster.search_index.indexed import (
     scope_token,
     unit_vector,
 )
+from cluster.search_index.narrowing import Between, Every, Narrow, Pair, Some, narrow, words_of
 from cluster.search_index.port import IndexDocument, IndexedKind, IndexHit, IndexQuery
 from memgrid.errors import InvalidInput
 from memgrid.subject import Subject, SubjectKind
@@ -46,6 +47,8 @@ _WORDS, _VECTOR, _GONE = range(3)
 _MAX_CHINESE_QUERY: Final = 512
 """Characters of a query that smartcn cuts into words."""
 _LIVE: Final = ("memory", "message")
+_CUT: Final = "cut"
+"""In the scope of a document with more values than are looked up."""
 
 
 class Action(NamedTuple):
@@ -85,6 +88,10 @@ def put(subject: Subject, document: IndexDocument, layout: Layout) -> Action:
         "unit": [*subject, document.id],
         "terms": " ".join(tokens(text)),
     }
+    values = words_of(document.attributes, document.metadata)
+    if values.cut:
+        scope.append(_CUT)
+    body |= {"pairs": values.pairs, "numbers": values.numbers}
     if layout.smartcn:
         body["chinese"] = _sound(text)
     vector = None if document.vector is None else unit_vector(document.vector)
@@ -253,7 +260,25 @@ def _scope(query: IndexQuery) -> list[dict[str, Any]]:
     if query.subject is not None:
         filters.append({"term": {"subject": routing_of(query.subject)}})
     filters.append({"terms": {"kind": sorted(set(query.kinds))}})
+    if query.filters and (wanted := narrow(query.filters)) is not None:
+        # what has more values than are looked up may have any
+        filters.append({"bool": {"should": [_narrowed(wanted), {"term": {"scope": _CUT}}]}})
     return filters
+
+
+def _narrowed(wanted: Narrow) -> dict[str, Any]:
+    match wanted:
+        case Pair(word):
+            return {"term": {"pairs": word}}
+        case Between(low, high):
+            return {"range": {"numbers": {"gte": low, "lte": high}}}
+        case Every(parts):
+            return {"bool": {"filter": [_narrowed(part) for part in parts]}}
+        case Some(parts):
+            words = [part.word for part in parts if isinstance(part, Pair)]
+            others = [_narrowed(part) for part in parts if not isinstance(part, Pair)]
+            # one question for a long list of values
+            return {"bool": {"should": [*([{"terms": {"pairs": words}}] if words else []), *others]}}
 
 
 def _by_words(text: str, scope: list[dict[str, Any]], layout: Layout) -> dict[str, Any] | None:

@@ -6,8 +6,8 @@ and searches across the subjects of a tenant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -35,6 +35,9 @@ class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
     labels: Labels = {}
     session: str | None = None
     created_at: Millis = 0
+    attributes: Mapping[str, Any] = {}
+    """Values by their key in the filter DSL, those of `narrowing.ATTRIBUTES`."""
+    metadata: Mapping[str, Any] = {}
     vector: NDArray[np.float32] | None = None
 
 
@@ -46,6 +49,9 @@ class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
     labels: Labels = {}
     kinds: tuple[IndexedKind, ...] = ("memory", "message")
     session: str | None = None
+    filters: Mapping[str, Any] | None = None
+    """A filter (`cluster.retrieval.filters`) that hits have to pass later: an index may use it to propose
+    what is likelier to pass, and never leaves out what would."""
     text: str | None = None
     vector: NDArray[np.float32] | None = None
     limit: int = 100

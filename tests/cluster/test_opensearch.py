@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -323,6 +324,61 @@ async def test_who_only_searches_makes_no_index(opensearch: OpenSearchNode, pref
     assert await reader.search(query) == []
     await reader.close()
     await writer.close()
+
+
+# --- users' metadata --------------------------------------------------------------------------
+
+
+async def test_users_metadata_does_not_grow_the_mapping(opensearch: OpenSearchNode, prefix: str) -> None:
+    index = index_on(opensearch, prefix)
+    await index.open()
+    with server(opensearch) as http:
+        before = http.get(f"/{prefix}-*/_mapping").json()
+        documents = [
+            IndexDocument(
+                id=f"d{n}",
+                kind="memory",
+                text="绿茶",
+                version=1,
+                generation=0,
+                metadata={f"key{n * 100 + at}": at for at in range(100)},
+            )
+            for n in range(50)  # 5,000 different keys in all
+        ]
+        await index.put(LI, documents)
+        await index.refresh()
+        query = IndexQuery(tenant="t", subject=LI, text="绿茶", limit=5, filters={"metadata.key4242": 42})
+        assert [hit.id for hit in await index.search(query)] == ["d42"], "it is looked up all the same"
+        ranges = IndexQuery(
+            tenant="t", subject=LI, text="绿茶", limit=5, filters={"metadata.key4242": {"gt": 41.5, "lt": 43}}
+        )
+        assert [hit.id for hit in await index.search(ranges)] == ["d42"]
+        assert http.get(f"/{prefix}-*/_mapping").json() == before
+    await index.close()
+
+
+async def test_filters_reach_what_words_alone_would_not_propose(
+    opensearch: OpenSearchNode, prefix: str, tmp_path: Path
+) -> None:
+    """A memory's metadata is changed and found by it: the index hears of changes that need no embedding."""
+    index = index_on(opensearch, prefix)
+    async with owner_of(index, tmp_path) as ask:
+        for n in range(30):
+            message = {"role": "user", "content": f"我喜欢喝绿茶 {n}"}
+            await ask("add", LI, user_id="li", messages=[message], metadata={"n": n}, infer=False, wait=True)
+        await told(ask)
+        await index.refresh()
+        query = IndexQuery(tenant="t", subject=LI, kinds=("memory",), text="绿茶", limit=2)
+        page = await ask("list_memories", LI, limit=100)
+        wanted = next(memory for memory in page.memories if memory.metadata.get("n") == 17)
+        for filters in ({"metadata.n": 17}, {"AND": [{"metadata": {"n": {"gte": 16.5, "lt": 17.5}}}]}):
+            narrowed = msgspec.structs.replace(query, filters=filters)
+            assert {hit.id for hit in await index.search(narrowed)} == {wanted.id}
+        await ask("update_memory", LI, id=wanted.id, patch={"metadata": {"n": "changed"}})
+        await told(ask)
+        await index.refresh()
+        changed = msgspec.structs.replace(query, filters={"metadata.n": "changed"})
+        assert {hit.id for hit in await index.search(changed)} == {wanted.id}
 
 
 # --- what is gone stays gone ------------------------------------------------------------------

@@ -308,6 +308,38 @@ async def test_session_and_kind_narrow(index: SearchIndex, settle: Settle) -> No
     assert (await find(index, text="绿茶"))["m1"].kind == "message"
 
 
+METADATA = {"shop": {"city": "杭州"}, "visits": 12, "tags": ["red", "green"], "vip": True}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"metadata": {"shop": {"city": "杭州"}}},
+        {"metadata.visits": {"gt": 9, "lte": 12}, "kind": ["fact", "event"]},
+        {"OR": [{"metadata.tags": "green"}, {"metadata.tags": "blue"}]},
+        {"NOT": {"metadata.vip": False}, "metadata.vip": True},
+        {"metadata.shop.city": {"contains": "杭"}},
+    ],
+)
+async def test_a_filter_never_hides_what_passes_it(
+    index: SearchIndex, settle: Settle, filters: dict[str, Any]
+) -> None:
+    """An index may use it to leave out what does not pass; hydration decides."""
+    many = METADATA | {f"k{n}": n for n in range(5_000)}
+    await index.put(
+        ALICE,
+        [
+            document("passes", "绿茶", metadata=METADATA, attributes={"kind": "fact"}, vector=unit(0, 1)),
+            document("huge", "绿茶", metadata=many, vector=unit(0, 1)),
+            *(document(f"not{n}", "绿茶", metadata={"visits": n}, vector=unit(1, 0)) for n in range(10)),
+        ],
+    )
+    await settle(index)
+    assert {"passes", "huge"} <= await words(index, "绿茶", filters=filters)
+    assert {"passes", "huge"} <= set(await find(index, vector=unit(0, 1), filters=filters))
+
+
 # --- versions, deletion, generations ----------------------------------------------------------
 
 
