@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from actors import archives, migration
+from actors import archives, index_command, migration
 from actors.opening import settings_from, with_store
 from cluster.security import Role
 from cluster.settings import Settings
@@ -23,6 +23,7 @@ app = typer.Typer()
 keys = typer.Typer(no_args_is_help=True)
 app.add_typer(archives.app)
 app.add_typer(migration.app)
+app.add_typer(index_command.app)
 app.add_typer(keys, name="keys", help="API keys: who may come in from the network.")
 
 
