@@ -373,6 +373,15 @@ def test_text_of_any_kind_is_kept_as_it_is(api: Api, user: str) -> None:
 # --- whatever the description of the API allows -----------------------------------------------
 
 
+@pytest.fixture
+def configured_anew(api: Api) -> Generator[None]:
+    """What the project's configuration becomes in the test counts for nobody else."""
+    yield
+    for path in ("/config/profile", "/config/extraction"):
+        api.ok("PUT", path, json={})
+
+
+@pytest.mark.usefixtures("configured_anew")
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_no_request_breaks_the_server(server: Server, mode: GenerationMode) -> None:
     described = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
