@@ -91,7 +91,7 @@ class CassandraStore:
             connection, self._heads, once, self._messages, self._subjects, self._graves, shards
         )
         self._claims = Claims(connection, self._heads)
-        self._ways_in = WaysIn(connection, self._heads, shards)
+        self._ways_in = WaysIn(connection, self._heads, self._messages, shards)
 
     async def _check_clock(self) -> None:
         offset = await self.clock_offset()

@@ -38,7 +38,7 @@ from cluster.wide_store.cassandra_layout import (
 )
 from cluster.wide_store.cassandra_messages import Messages
 from cluster.wide_store.cassandra_subjects import Subjects
-from cluster.wide_store.cassandra_walk import NAMES_AT_ONCE, Walk
+from cluster.wide_store.cassandra_walk import NAMES_AT_ONCE, Facts, Walk
 from cluster.wide_store.port import Replay, StaleRevision
 from cluster.wide_store.prepared_commit import PreparedCommit, prepare_commit, prepare_replay
 from memgrid.errors import Overloaded, Unavailable
@@ -88,13 +88,40 @@ class Commits:
 
     async def commit(self, subject: Subject, head: Head, changes: Changes) -> Head:
         prepared = prepare_commit(head, changes)
-        stored = await self._heads.read(subject)
+        if changes.erase:
+            return await self._erase(subject, head, prepared)
+        at = Head(revision=head.revision + 1, generation=head.generation)
+        writes = _Writes(batch=_move_head(subject, head, at, changes.commit_id))
+        if changes.settings is not None:
+            writes.batch.append(("set_settings", (codec.encode(changes.settings), *key_of(subject))))
+        self._add_change(writes, subject, at.generation, prepared.change)
+        deleted = set(changes.delete)
+        put = [(memory, body) for memory, body in prepared.memories if memory.id not in deleted]
+        self._put_memories(writes, subject, at, put)
+        self._put_runs(writes, subject, at, prepared.runs)
+        self._forget_messages(writes, subject, at, changes.delete_messages)
+        marks = {id: m for id, m in changes.mark_messages.items() if id not in changes.delete_messages}
+        then = HeadRow(head.revision, head.generation, overlaid=True)
+        # What leads to it may be there before it is known whether the head is the one expected.
+        stored, replaced, forgotten, there, _ = await asyncio.gather(
+            self._heads.read(subject),
+            self._subjects.runs_named(subject, then, [run.id for run, _ in prepared.runs]),
+            self._look_at_memories(subject, then, changes.delete),
+            self._walk.facts_named(subject, then, list(marks)),
+            self._lead_there(subject, at, writes),
+        )
         if _has_moved(stored, head):
             return await self._landed(subject, changes.commit_id)
-        if changes.erase:
-            return await self._erase(subject, stored, head, prepared)
-        writes = await self._writes(subject, stored, head, prepared)
-        moved = HeadRow(head.revision + 1, head.generation, stored.began, stored.settings, True)
+        if stored.revision < head.revision:
+            stored = await self._heads.read(subject, serial=True)
+        self._replace_runs(writes, subject, at, prepared.runs, replaced)
+        self._forget_memories(writes, subject, at, changes.delete, forgotten.revisions)
+        await self._mark_messages(writes, subject, at, marks, there)
+        if changes.delete or changes.delete_messages:
+            writes.grave = Grave(
+                at.revision, changes.delete, changes.delete_messages, forgotten.scopes, forgotten.run_ids
+            )
+        moved = HeadRow(at.revision, at.generation, stored.began, stored.settings, True)
         if changes.settings is not None:
             moved = moved._replace(settings=codec.encode(changes.settings))
         return await self._perform(subject, head, moved, changes.commit_id, writes)
@@ -106,34 +133,37 @@ class Commits:
         if _has_moved(stored, head):
             return await self._landed(subject, last.commit_id)
         given = replay.head
-        if given.generation != head.generation:
-            messages = await self._connection.row("any_bucket", *key_of(subject), head.generation)
-            if messages is not None:
-                raise StaleRevision(stored.head())
+        if given.generation != head.generation and await self._messages.any(subject, head.generation):
+            raise StaleRevision(stored.head())
         settings = codec.encode(given.settings)
         moved = HeadRow(given.revision, given.generation, stored.began, settings, True)
-        writes = _Writes(batch=_move_head(subject, head, moved, last.commit_id))
+        writes = _Writes(batch=_move_head(subject, head, given, last.commit_id))
         writes.batch.append(("set_settings", (settings, *key_of(subject))))
         writes.once += self._messages.activity(subject, given.generation)
         for change, _ in prepared.changes:
             self._add_change(writes, subject, given.generation, change)
             if change is not last:
-                commit = _row(
-                    subject, given.generation, Section.COMMIT, change.commit_id, _number(change.revision)
-                )
-                writes.batch.append(commit)
-        self._forget_memories(writes, subject, given, replay.forgotten_memories)
+                number = _number(change.revision)
+                writes.batch.append(_row(subject, given.generation, Section.COMMIT, change.commit_id, number))
+        self._forget_memories(writes, subject, given, replay.forgotten_memories, {})
         self._forget_messages(writes, subject, given, replay.forgotten_messages)
         self._put_memories(writes, subject, given, prepared.memories)
-        await self._put_runs(writes, subject, stored, given, prepared.runs)
+        self._put_runs(writes, subject, given, prepared.runs)
+        replaced, _ = await asyncio.gather(
+            self._subjects.runs_named(subject, moved, [run.id for run, _ in prepared.runs]),
+            self._lead_there(subject, given, writes),
+        )
+        self._replace_runs(writes, subject, given, prepared.runs, replaced)
         writes.grave = Grave(given.revision, replay.forgotten_memories, replay.forgotten_messages)
         return await self._perform(subject, head, moved, last.commit_id, writes)
 
-    async def _erase(self, subject: Subject, stored: HeadRow, head: Head, prepared: PreparedCommit) -> Head:
+    async def _erase(self, subject: Subject, head: Head, prepared: PreparedCommit) -> Head:
         # Its id is recorded in the generation that it begins, so the batch cannot see that it landed before.
         found, landed_at = await self._look_for(subject, prepared.changes.commit_id)
         if landed_at is not None:
             return _at(found, landed_at)
+        if _has_moved(found, head):
+            raise StaleRevision(found.head())
         key, revision, generation = key_of(subject), head.revision + 1, head.generation
         rows = await self._connection.rows("rows_of_section", *key, generation, Section.MEMORY)
         scopes = scopes_of(codec.decode_memory(value) for _, value in rows if value)
@@ -165,10 +195,7 @@ class Commits:
         self, subject: Subject, head: Head, moved: HeadRow, name: str, writes: _Writes
     ) -> Head:
         """Before, the batch, after. Raises StaleRevision."""
-        before = [
-            self._once.write([*self._messages.listing(subject, moved.generation), *writes.once]),
-            *(self._connection.batch(rows) for rows in writes.before),
-        ]
+        before = [self._connection.batch(rows) for rows in writes.before]
         if writes.grave is not None:
             before.append(self._graves.dig(subject, moved.generation, name, writes.grave))
         await asyncio.gather(*before)
@@ -182,6 +209,14 @@ class Commits:
             if writes.grave is not None:
                 await self._graves.empty(subject, moved, writes.grave)
         return moved.head()
+
+    async def _lead_there(self, subject: Subject, at: Head, writes: _Writes) -> None:
+        """Ways in: an orphan among them, of a commit that is refused, is verified where it leads to."""
+        early, writes.before = writes.before, []
+        await asyncio.gather(
+            self._once.write([*self._messages.listing(subject, at.generation), *writes.once]),
+            *(self._connection.batch(rows) for rows in early),
+        )
 
     async def _apply(
         self, subject: Subject, head: Head, commit_id: str, batch: Sequence[Statement]
@@ -229,33 +264,6 @@ class Commits:
         return head, None if row is None else int.from_bytes(row[0], "big")
 
     # what a commit consists of
-
-    async def _writes(
-        self, subject: Subject, stored: HeadRow, head: Head, prepared: PreparedCommit
-    ) -> _Writes:
-        changes, revision = prepared.changes, head.revision + 1
-        moved = HeadRow(revision, head.generation)
-        writes = _Writes(batch=_move_head(subject, head, moved, changes.commit_id))
-        if changes.settings is not None:
-            writes.batch.append(("set_settings", (codec.encode(changes.settings), *key_of(subject))))
-        at = Head(revision=revision, generation=head.generation)
-        self._add_change(writes, subject, head.generation, prepared.change)
-        deleted = set(changes.delete)
-        put = [(memory, body) for memory, body in prepared.memories if memory.id not in deleted]
-        self._put_memories(writes, subject, at, put)
-        marks = {id: m for id, m in changes.mark_messages.items() if id not in changes.delete_messages}
-        forgotten, _, _ = await asyncio.gather(
-            self._look_at_memories(subject, stored, changes.delete),
-            self._put_runs(writes, subject, stored, at, prepared.runs),
-            self._mark_messages(writes, subject, stored, at, marks),
-        )
-        self._forget_memories(writes, subject, at, changes.delete, forgotten.revisions)
-        self._forget_messages(writes, subject, at, changes.delete_messages)
-        if changes.delete or changes.delete_messages:
-            writes.grave = Grave(
-                revision, changes.delete, changes.delete_messages, forgotten.scopes, forgotten.run_ids
-            )
-        return writes
 
     def _add_change(self, writes: _Writes, subject: Subject, generation: int, change: Change) -> None:
         """The change row without texts, and the texts by memory."""
@@ -311,12 +319,12 @@ class Commits:
         subject: Subject,
         at: Head,
         memory_ids: Iterable[str],
-        revisions: Mapping[str, set[int]] | None = None,
+        revisions: Mapping[str, set[int]],
     ) -> None:
         key = key_of(subject)
         for memory_id in dict.fromkeys(memory_ids):
             writes.batch.append(_row(subject, at.generation, Section.MEMORY, memory_id, GONE))
-            touched = (revisions or {}).get(memory_id)
+            touched = revisions.get(memory_id)
             if touched:
                 place = (*key, at.generation, Section.TEXT, memory_id, at.revision)
                 history = codec.encode(sorted(touched))
@@ -325,34 +333,16 @@ class Commits:
                     _row(subject, at.generation, Section.HISTORY, memory_id, history),
                 ]
 
-    async def _put_runs(
-        self,
-        writes: _Writes,
-        subject: Subject,
-        stored: HeadRow,
-        at: Head,
-        runs: Sequence[tuple[Run, bytes]],
+    def _put_runs(
+        self, writes: _Writes, subject: Subject, at: Head, runs: Sequence[tuple[Run, bytes]]
     ) -> None:
-        if not runs:
-            return
-        known = {
-            run.id: run for run in await self._subjects.runs_named(subject, stored, [r.id for r, _ in runs])
-        }
         key, generation = key_of(subject), at.generation
         for run, body in runs:
-            replaced = known.get(run.id)
             writes.batch.append(_row(subject, generation, Section.RUN, run.id, body))
             if run.status == "parked":
                 writes.batch.append(_row(subject, generation, Section.PARKED, run.id, body))
-            elif replaced is not None and replaced.status == "parked":
-                writes.batch.append(_row(subject, generation, Section.PARKED, run.id, GONE))
-            inputs = by_bucket(run.input_ids)
-            left = by_bucket(replaced.input_ids).keys() - inputs.keys() if replaced is not None else ()
-            for bucket in left:
-                name = input_name(bucket, run.id)
-                writes.batch.append(_row(subject, generation, Section.INPUT, name, GONE))
             writes.once.append(_way_in(subject, generation, "run", run.id))
-            for bucket, ids in inputs.items():
+            for bucket, ids in by_bucket(run.input_ids).items():
                 name = input_name(bucket, run.id)
                 writes.batch.append(_row(subject, generation, Section.INPUT, name, pack_ids(ids)))
                 writes.once.append(("put_bucket", (*key, generation, bucket, 0)))
@@ -360,19 +350,34 @@ class Commits:
                 rows: list[Statement] = [("put_facet", (*place, id, run.id, HERE, 1)) for id in ids]
                 writes.before += [list(part) for part in chunks(rows, NAMES_AT_ONCE)]
 
+    def _replace_runs(
+        self,
+        writes: _Writes,
+        subject: Subject,
+        at: Head,
+        runs: Sequence[tuple[Run, bytes]],
+        replaced: Iterable[Run],
+    ) -> None:
+        """What earlier runs of the same ids have left, and these do not overwrite."""
+        given = {run.id: run for run, _ in runs}
+        for old in replaced:
+            run = given[old.id]
+            if old.status == "parked" and run.status != "parked":
+                writes.batch.append(_row(subject, at.generation, Section.PARKED, run.id, GONE))
+            for bucket in by_bucket(old.input_ids).keys() - by_bucket(run.input_ids).keys():
+                name = input_name(bucket, run.id)
+                writes.batch.append(_row(subject, at.generation, Section.INPUT, name, GONE))
+
     async def _mark_messages(
         self,
         writes: _Writes,
         subject: Subject,
-        stored: HeadRow,
         at: Head,
         marked: Mapping[str, tuple[str, ...]],
+        there: Mapping[str, Facts],
     ) -> None:
         """Only of those that are there: one that is not has no marks to replace."""
-        if not marked:
-            return
         key, generation = key_of(subject), at.generation
-        there = await self._walk.facts_named(subject, stored, list(marked))
         for id, facts in there.items():
             bucket = bucket_of_id(id)
             value = codec.encode(marked[id])
@@ -381,7 +386,8 @@ class Commits:
             fresh: list[Statement] = []
             for mark in marked[id]:
                 fresh.append(("put_facet", (*place, 0, Facet.MARK, mark, id, HERE, at.revision + 1)))
-                writes.once.append(("put_facet_bucket", (*key, generation, Facet.MARK, mark, bucket)))
+                register = ("put_facet_bucket", (*key, generation, Facet.MARK, mark, bucket))
+                writes.before.append([register])
             if fresh:
                 writes.before.append(fresh)
             for slice in await self._walk.slices(subject, generation, bucket):
@@ -451,7 +457,7 @@ def _way_in(subject: Subject, generation: int, what: str, id: str) -> Statement:
     return "put_way_in", (subject.tenant, what, id, subject.key, generation)
 
 
-def _move_head(subject: Subject, head: Head, moved: HeadRow, commit_id: str) -> list[Statement]:
+def _move_head(subject: Subject, head: Head, moved: Head, commit_id: str) -> list[Statement]:
     """The conditions of a batch: the head is as expected, and the commit is new."""
     return [
         ("move_head", (moved.revision, moved.generation, *key_of(subject), *_stored(head))),

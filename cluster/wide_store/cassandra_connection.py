@@ -136,12 +136,38 @@ class _RetryIdempotent(RetryPolicy):
 
 
 class _Box:
-    """Answers on their way from the driver's thread to one event loop."""
+    """One event loop's side: its requests in flight, and answers on their way from the driver's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.in_flight = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
         self._answers: deque[Callable[[], None]] = deque()
         self._woken = False
+
+    async def enter(self, limit: int) -> None:
+        """Wait until fewer than `limit` requests are in flight; then there is one more. Raises Overloaded."""
+        if self.in_flight < limit:
+            self.in_flight += 1
+            return
+        if len(self.waiting) >= MAX_WAITING:
+            raise Overloaded("too many requests wait for Cassandra", retry_after=1.0)
+        turn: asyncio.Future[None] = self.loop.create_future()
+        self.waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.in_flight -= 1
 
     def put(self, answer: Callable[[], None]) -> None:
         """Called on the driver's thread."""
@@ -169,8 +195,6 @@ class CassandraConnection:
         self._session: Session | None = None
         self._prepared: dict[str, PreparedStatement] = {}
         self._box: _Box | None = None
-        self._in_flight = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
 
     # opening and closing
 
@@ -350,15 +374,18 @@ class CassandraConnection:
 
     async def _send(self, statement: BoundStatement | BatchStatement, profile: Any) -> list[Row]:
         session = self._opened()
-        if self._in_flight >= self.options.max_in_flight:
-            await self._wait()
-        else:
-            self._in_flight += 1
         loop = asyncio.get_running_loop()
-        if self._box is None or self._box.loop is not loop:
-            self._box = _Box(loop)
-        exchange = _Exchange(loop.create_future(), self._box, self._release)
-        exchange.start(session.execute_async(statement, execution_profile=profile))
+        box = self._box
+        if box is None or box.loop is not loop:
+            box = self._box = _Box(loop)
+        await box.enter(self.options.max_in_flight)
+        try:
+            response = session.execute_async(statement, execution_profile=profile)
+        except BaseException:
+            box.leave()
+            raise
+        exchange = _Exchange(loop.create_future(), box)
+        exchange.start(response)
         try:
             return await exchange.answer
         except _DRIVER_ERRORS as error:
@@ -370,34 +397,13 @@ class CassandraConnection:
                 ) from error
             raise _mapped(error, "Cassandra failed") from error
 
-    async def _wait(self) -> None:
-        if len(self._waiting) >= MAX_WAITING:
-            raise Overloaded("too many requests wait for Cassandra", retry_after=1.0)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release()
-            raise
-
-    def _release(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._in_flight -= 1
-
 
 class _Exchange:
     """One request and all pages of its answer."""
 
-    def __init__(self, answer: asyncio.Future[list[Row]], box: _Box, release: Callable[[], None]) -> None:
+    def __init__(self, answer: asyncio.Future[list[Row]], box: _Box) -> None:
         self.answer = answer
         self._box = box
-        self._release = release
         self._rows: list[Row] = []
         self._response: ResponseFuture
 
@@ -421,12 +427,12 @@ class _Exchange:
     # on the event loop
 
     def _finish(self) -> None:
-        self._release()
+        self._box.leave()
         if not self.answer.done():
             self.answer.set_result(self._rows)
 
     def _fail(self, error: Exception) -> None:
-        self._release()
+        self._box.leave()
         if not self.answer.done():
             self.answer.set_exception(error)
 

@@ -71,11 +71,15 @@ class OnceWritten:
 
     async def write(self, rows: Iterable[Statement]) -> None:
         """Those that this process has not written before, at the same time."""
-        missing = [row for row in dict.fromkeys(rows) if self._written.get(row) is None]
+        missing = self.missing(rows)
         if missing:
             await asyncio.gather(*(self._connection.run(name, *values) for name, values in missing))
             for row in missing:
                 self._written.put(row, True)
+
+    def missing(self, rows: Iterable[Statement]) -> list[Statement]:
+        """Those that this process has not written, or not lately."""
+        return [row for row in dict.fromkeys(rows) if self._written.get(row) is None]
 
     def forget(self, rows: Iterable[Statement]) -> None:
         """They were removed."""

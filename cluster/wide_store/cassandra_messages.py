@@ -85,6 +85,8 @@ class Messages:
         self._walk = Walk(connection)
         self._slices: Recent[tuple[Subject, int, int], _Slice] = Recent(_REMEMBERED_BUCKETS)
         self._written_at = 0
+        self._nonce = secrets.token_hex(6)
+        self._numbers = itertools.count()
 
     # appending
 
@@ -97,9 +99,13 @@ class Messages:
         unique = {message.id: message for message in reversed(messages)}
         while True:
             day = day_of(self._clock())
-            head, places = await asyncio.gather(
-                self._heads.read(subject), self._write(subject, generation, list(unique.values())[::-1])
-            )
+            reading = asyncio.create_task(self._heads.read(subject))
+            try:
+                places = await self._write(subject, generation, list(unique.values())[::-1])
+            except BaseException:
+                reading.cancel()
+                raise
+            head = await reading
             if head.generation != generation:
                 await self._take_back(subject, generation, places)
                 return False
@@ -114,8 +120,8 @@ class Messages:
         by_id = {message.id: message for message in messages}
         today = day_of(at)
         arrivals: list[Statement] = []
-        for part in chunks(list(by_id), _ARRIVED_AT_ONCE):
-            name = arrival_name(at, secrets.token_hex(6))
+        for part in list(chunks(list(by_id), _ARRIVED_AT_ONCE)) or [[]]:
+            name = arrival_name(at, f"{self._nonce}{next(self._numbers):x}")
             arrivals.append(("put_arrival", (*key, generation, today, name, pack_ids(part))))
         registers: list[Statement] = [("put_bucket", (*key, generation, today, 0))]
         batches: dict[tuple[int, int], list[Statement]] = {(today, 0): arrivals}
@@ -134,14 +140,14 @@ class Messages:
                 ):
                     rows.append(("put_facet", (*place, *facet, id, HERE, 1)))
                     registers.append(("put_facet_bucket", (*key, generation, *facet, bucket)))
-        await asyncio.gather(
-            *(self._connection.batch(batch) for rows in batches.values() for batch in _batches(rows)),
-            self._once.write(
-                itertools.chain(
-                    registers, self.listing(subject, generation), self.activity(subject, generation)
-                )
-            ),
-        )
+        registers += [*self.listing(subject, generation), *self.activity(subject, generation)]
+        writes = [batch for rows in batches.values() for batch in _batches(rows)]
+        if len(writes) == 1 and not self._once.missing(registers):
+            await self._connection.batch(writes[0])  # as a rule: one request, and no task for it
+        else:
+            await asyncio.gather(
+                *(self._connection.batch(batch) for batch in writes), self._once.write(registers)
+            )
         return list(batches)
 
     def listing(self, subject: Subject, generation: int) -> list[Statement]:
@@ -330,6 +336,14 @@ class Messages:
             *(self._connection.rows("arrivals", *key_of(subject), generation, day, edge) for day in days)
         )
         return {name: ids for page in pages for name, ids in page}
+
+    async def any(self, subject: Subject, generation: int) -> bool:
+        """Whether anything was ever appended in this generation."""
+        registers = await self._connection.rows("buckets", *key_of(subject), generation)
+        for day in {bucket for bucket, slice, _ in registers if slice == 0}:
+            if await self.arrivals(subject, generation, [day]):
+                return True
+        return False
 
     # vectors
 

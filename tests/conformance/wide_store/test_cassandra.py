@@ -406,11 +406,14 @@ async def test_requests_in_flight_are_bounded(
     store: CassandraStore, connection: CassandraConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "options", connection.options._replace(max_in_flight=2))
+    await store.ping()
+    box = connection._box
+    assert box is not None
     in_flight: list[int] = []
     sent = connection._opened().execute_async
 
     def counted(*given: Any, **options: Any) -> Any:
-        in_flight.append(connection._in_flight)
+        in_flight.append(box.in_flight)
         return sent(*given, **options)
 
     monkeypatch.setattr(connection._session, "execute_async", counted)
@@ -422,12 +425,12 @@ async def test_requests_in_flight_are_bounded(
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
     await asyncio.gather(*(store.head(USER) for _ in range(20)))
-    assert not connection._waiting
+    assert not box.waiting
     for _ in range(1000):  # requests that nobody waits for any more are under way still
-        if connection._in_flight == 0:
+        if box.in_flight == 0:
             break
         await asyncio.sleep(0.01)
-    assert connection._in_flight == 0
+    assert box.in_flight == 0
     monkeypatch.setattr("cluster.wide_store.cassandra_connection.MAX_WAITING", 3)
     answers = await asyncio.gather(*(store.head(USER) for _ in range(20)), return_exceptions=True)
     assert any(isinstance(answer, Overloaded) for answer in answers)
