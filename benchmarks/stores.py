@@ -189,6 +189,15 @@ class BareCassandra:
                 (*row, Section.INPUT, changes.runs[0].id, 0, False, pack_ids(changes.runs[0].input_ids)),
             ),
         ]
+        memory, run = changes.put[0], changes.runs[0]
+        bucket = bucket_of_id(run.input_ids[0])
+        facet = (*row, bucket, 0, Facet.RUN_OF)
+        await asyncio.gather(
+            self._connection.run("put_way_in", "bare", "memory", memory.id, b"bare", 0),
+            self._connection.run("put_way_in", "bare", "run", run.id, b"bare", 0),
+            self._connection.run("put_scope", "bare", "user", user, 0, b"bare", 0, memory.id, HERE, 1),
+            self._connection.batch([("put_facet", (*facet, id, run.id, HERE, 1)) for id in run.input_ids]),
+        )
         assert await self._connection.conditional(batch)
         self._revisions[user] = revision
 
