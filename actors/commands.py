@@ -69,7 +69,7 @@ def banner(settings: Settings, *, keyed: bool) -> str:
         (
             f"memgrid     {url}",
             f"access      {access}",
-            f"data        {settings.data_dir.resolve()}",
+            f"data        {_where(settings)}",
             f"extraction  {extractor}",
             f"docs        {url}/docs",
             "",
@@ -78,6 +78,17 @@ def banner(settings: Settings, *, keyed: bool) -> str:
             ' [{"role": "user", "content": "我叫张三，我喜欢打羽毛球"}]}\'',
         )
     )
+
+
+def _where(settings: Settings) -> str:
+    """The stores, as whoever starts a server knows them."""
+    if settings.wide_store == "cassandra":
+        store = f"Cassandra {settings.cassandra_contact_points}, keyspace {settings.cassandra_keyspace}"
+    else:
+        store = str(settings.data_dir.resolve())
+    if settings.search_index == "opensearch":
+        return f"{store}; OpenSearch {settings.opensearch_url}"
+    return store
 
 
 @keys.command("create")
