@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as NotReached
 
+from actors.doctor_opensearch import examine_opensearch
+from actors.findings import Finding
 from actors.reindex import rebuild
 from cluster.search_index.opensearch import OpenSearchIndex
 from cluster.search_index.opensearch_client import LoginRefused, connect
 from cluster.search_index.opensearch_versions import SCHEMA
 from cluster.search_index.port import IndexDocument, IndexQuery
+from cluster.settings import Settings
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import InvalidInput, MemgridError, Unavailable
 from memgrid.subject import Subject
@@ -408,14 +414,21 @@ class Line:
         return index_on(self._node, self._prefix, client=client)
 
     def replay(self) -> None:
-        """Send all that was ever sent once more."""
+        """Send every document that was ever put once more, and no deletion."""
         with server(self._node) as http:
             for body in self.bodies:
-                http.post(
-                    f"/{self._prefix}-memory-write/_bulk",
-                    content=body,
-                    headers={"Content-Type": "application/x-ndjson"},
-                ).raise_for_status()
+                lines = body.splitlines(keepends=True)
+                puts = [
+                    header + document
+                    for header, document in zip(lines[::2], lines[1::2], strict=True)
+                    if json.loads(document)["kind"] in ("memory", "message")
+                ]
+                if puts:
+                    http.post(
+                        f"/{self._prefix}-memory-write/_bulk",
+                        content=b"".join(puts),
+                        headers={"Content-Type": "application/x-ndjson"},
+                    ).raise_for_status()
 
 
 OPERATIONS = (
@@ -431,16 +444,18 @@ OPERATIONS = (
 )
 
 
-@settings(
-    max_examples=12,
+@hypothesis_settings(
+    max_examples=10,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a failure is told as it is: shrinking takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(["delete message", "delete memory", "reindex", "replay"], Random(1))
+@example(["delete memory", "add", "cut", "delete message", "erase", "restart", "mend", "reindex"], Random(2))
 @given(st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=9), st.randoms(use_true_random=False))
 async def test_what_is_deleted_never_comes_back(
-    opensearch: OpenSearchNode, tmp_path: Path, steps: list[str], random: Any
+    opensearch: OpenSearchNode, tmp_path: Path, steps: list[str], random: Random
 ) -> None:
     prefix = f"test-{uuid.uuid4().hex}"
     folder = tmp_path / prefix
@@ -524,6 +539,49 @@ async def test_what_is_deleted_never_comes_back(
 
 
 # --- access -----------------------------------------------------------------------------------
+
+
+async def test_doctor_examines_the_server(
+    opensearch: OpenSearchNode, prefix: str, mortal: OpenSearchNode
+) -> None:
+    given = {
+        "search_index": "opensearch",
+        "opensearch_url": opensearch.url,
+        "opensearch_index_prefix": prefix,
+    }
+    before = await examined(Settings(**given))
+    assert {finding.state for finding in before.values()} == {"ok"}
+    assert "none yet" in before["opensearch index"].found
+    index = index_on(opensearch, prefix)
+    await index.open()
+    made = await examined(Settings(**given))
+    assert made["opensearch index"] == (
+        "opensearch index",
+        "ok",
+        f"{prefix}-memory-000001: {DIMENSION} dimensions, lucene, smartcn",
+        None,
+    )
+    other = await examined(Settings(**given, opensearch_knn_engine="faiss"))
+    assert (other["opensearch index"].state, other["opensearch index"].fix) == ("warning", "memgrid reindex")
+    with server(opensearch) as http:
+        flood = {"index.blocks.read_only_allow_delete": True}  # as the server does when a disk is full
+        http.put(f"/{prefix}-memory-000001/_settings", json=flood).raise_for_status()
+        full = await examined(Settings(**given))
+        assert full["opensearch index"].state == "failed"
+        free = {"index.blocks.read_only_allow_delete": None}
+        http.put(f"/{prefix}-memory-000001/_settings", json=free).raise_for_status()
+    await index.begin_rebuild()
+    assert "being made anew" in (await examined(Settings(**given)))["opensearch index"].found
+    await index.close()
+
+    await asyncio.to_thread(mortal.kill)
+    away = await examined(Settings(**(given | {"opensearch_url": mortal.url})))
+    assert [finding.state for finding in away.values()] == ["failed"]
+    await asyncio.to_thread(mortal.restart)
+
+
+async def examined(settings: Settings) -> dict[str, Finding]:
+    return {finding.name: finding async for finding in examine_opensearch(settings)}
 
 
 async def test_tls_and_a_password(opensearch_ready: None, server_folder: Path) -> None:
