@@ -347,7 +347,8 @@ def test_a_server_that_dies_says_what_it_said(tmp_path: Path, process: ServerPro
 def starter(folder: Path, *, detached: bool) -> Generator[tuple[subprocess.Popen[str], psutil.Process]]:
     """Another Python that has started a server from a thread which has ended since."""
     code = (
-        "import sys, threading, pathlib\n"
+        "import signal, sys, threading, pathlib\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored\n"
         "from tests.servers.processes import ServerProcess\n"
         f"process = ServerProcess(pathlib.Path({str(folder)!r}), detached={detached})\n"
         f"thread = threading.Thread(target=lambda: process.start({SLEEP!r}, cwd=pathlib.Path('/')))\n"
