@@ -175,6 +175,7 @@ class Indexing:
 
     async def _run(self) -> None:
         known = False
+        told = False
         while True:
             pause = _CHECK_SECONDS
             try:
@@ -182,10 +183,15 @@ class Indexing:
                     await self._recall()
                     known = True
                 await self._round()
+                if told:
+                    _log.info("index is back", owed=self._owed)
+                told = False
             except MemgridError as error:
                 self.failures += 1
                 pause = _AWAY_SECONDS
-                _log.warning("index delayed", error=error.message, owed=self._owed, retry_seconds=pause)
+                if not told:
+                    _log.warning("index is away", error=error.message, retry_seconds=pause)
+                told = True
                 await self._record_owed()
             self._idle.set()
             if self.down is not None or not known:

@@ -77,12 +77,16 @@ async def rebuild(
     await index.begin_rebuild()
     refill = Refill(store, index, model)
     filled = (await index.filling(range(shards))).filled
+    empty: list[int] = []
     for done, shard in enumerate(range(shards), start=1):
         if shard not in filled:
-            await refill.shard(shard, clean=None)
-            await index.set_filled([shard])
+            if await refill.shard(shard, clean=None):
+                await index.set_filled([shard])
+            else:
+                empty.append(shard)
         if progress is not None:
             progress(done, refill.documents)
+    await index.set_filled(empty)
     # What had no vector when it was read may have been put into the old index, and got its vector in the
     # store, since.
     for subject in refill.late:

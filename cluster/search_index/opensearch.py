@@ -189,10 +189,14 @@ class OpenSearchIndex:
                 self._client.mget(
                     index=self._versions.write,
                     body={"docs": docs},
-                    params={"_source": "false", "filter_path": "docs._id,docs.found"},
+                    params={"_source": "false", "filter_path": "docs._id,docs.found,docs.error"},
                 )
             )
-            filled.update(names[doc["_id"]] for doc in answer["docs"] if doc.get("found"))
+            for doc in answer["docs"]:
+                if "error" in doc:  # of a shard that is not there yet: it may well hold the mark
+                    raise from_status(503, reason_of(doc["error"]))
+                if doc["found"]:
+                    filled.add(names[doc["_id"]])
         return Filling(filled=frozenset(filled), rebuilding=len(await self._versions.readable()) > 1)
 
     async def set_filled(self, shards: Iterable[int]) -> None:

@@ -121,11 +121,58 @@ async def found(index: OpenSearchIndex, subject: Subject, text: str) -> set[str]
     return {hit.id for hit in await index.search(query)}
 
 
+class Line:
+    """A connection to OpenSearch that can be cut, and remembers every bulk request."""
+
+    def __init__(self, node: OpenSearchNode, prefix: str) -> None:
+        self._node = node
+        self._prefix = prefix
+        self.cut = False
+        self.bodies: list[bytes] = []
+
+    def index(self) -> OpenSearchIndex:
+        client = connect([self._node.url], timeout=60)
+        perform = client.transport.perform_request
+
+        async def perform_request(method: str, url: str, **options: Any) -> Any:
+            if self.cut:
+                raise NotReached("N/A", "cut", OSError("cut"))
+            if url.endswith("/_bulk"):
+                self.bodies.append(options["body"])
+            return await perform(method, url, **options)
+
+        client.transport.perform_request = perform_request  # pyright: ignore[reportAttributeAccessIssue]
+        return index_on(self._node, self._prefix, client=client)
+
+    def put(self) -> list[str]:
+        """Ids of the documents put, as often as they were."""
+        documents = [json.loads(line) for body in self.bodies for line in body.splitlines()[1::2]]
+        return [each["unit"][-1] for each in documents if each["kind"] in ("memory", "message")]
+
+    def replay(self) -> None:
+        """Send every document that was ever put once more, and no deletion."""
+        with server(self._node) as http:
+            for body in self.bodies:
+                lines = body.splitlines(keepends=True)
+                puts = [
+                    header + document
+                    for header, document in zip(lines[::2], lines[1::2], strict=True)
+                    if json.loads(document)["kind"] in ("memory", "message")
+                ]
+                if puts:
+                    http.post(
+                        f"/{self._prefix}-memory-write/_bulk",
+                        content=b"".join(puts),
+                        headers={"Content-Type": "application/x-ndjson"},
+                    ).raise_for_status()
+
+
 # --- away -------------------------------------------------------------------------------------
 
 
 async def test_killed_and_back(mortal: OpenSearchNode, tmp_path: Path) -> None:
-    index = index_on(mortal, "killed")
+    line = Line(mortal, "killed")
+    index = line.index()
     async with owner_of(index, tmp_path) as ask:
         before = await ask.add(LI, "我喜欢喝绿茶", "I live in Hangzhou", "to be deleted")
         await ask.add(WANG, "我喜欢喝绿茶")
@@ -145,8 +192,10 @@ async def test_killed_and_back(mortal: OpenSearchNode, tmp_path: Path) -> None:
         assert answer.results[0].content == "周末打羽毛球 9"
         assert not (await ask("search", WANG, query="绿茶", user_id="wang")).results
 
+        line.bodies.clear()
         await asyncio.to_thread(mortal.restart)
         await told(ask)
+        assert sorted(line.put()) == sorted(added), "what is owed is put once, and nothing else"
         expected = {*before.message_ids[:2], *added}
         assert await found(index, LI, "绿茶 Hangzhou deleted 羽毛球 bakery") == expected
         assert await count(index, LI) == len(expected)
@@ -388,47 +437,6 @@ async def test_filters_reach_what_words_alone_would_not_propose(
 
 
 # --- what is gone stays gone ------------------------------------------------------------------
-
-
-class Line:
-    """A connection to OpenSearch that can be cut, and remembers every bulk request."""
-
-    def __init__(self, node: OpenSearchNode, prefix: str) -> None:
-        self._node = node
-        self._prefix = prefix
-        self.cut = False
-        self.bodies: list[bytes] = []
-
-    def index(self) -> OpenSearchIndex:
-        client = connect([self._node.url], timeout=60)
-        perform = client.transport.perform_request
-
-        async def perform_request(method: str, url: str, **options: Any) -> Any:
-            if self.cut:
-                raise NotReached("N/A", "cut", OSError("cut"))
-            if url.endswith("/_bulk"):
-                self.bodies.append(options["body"])
-            return await perform(method, url, **options)
-
-        client.transport.perform_request = perform_request  # pyright: ignore[reportAttributeAccessIssue]
-        return index_on(self._node, self._prefix, client=client)
-
-    def replay(self) -> None:
-        """Send every document that was ever put once more, and no deletion."""
-        with server(self._node) as http:
-            for body in self.bodies:
-                lines = body.splitlines(keepends=True)
-                puts = [
-                    header + document
-                    for header, document in zip(lines[::2], lines[1::2], strict=True)
-                    if json.loads(document)["kind"] in ("memory", "message")
-                ]
-                if puts:
-                    http.post(
-                        f"/{self._prefix}-memory-write/_bulk",
-                        content=b"".join(puts),
-                        headers={"Content-Type": "application/x-ndjson"},
-                    ).raise_for_status()
 
 
 OPERATIONS = (
