@@ -35,7 +35,7 @@ from cluster.settings import Settings, load_settings
 from cluster.wide_store import codec
 from cluster.wide_store.cassandra import CassandraStore
 from cluster.wide_store.cassandra_connection import CassandraConnection, Statement
-from cluster.wide_store.cassandra_layout import HERE, Facet, Section, arrival_name, bucket_of_id, pack_ids
+from cluster.wide_store.cassandra_layout import HERE, Facet, Section, bucket_of_id, pack_ids
 from cluster.wide_store.port import MessageQuery, WideStore
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.subject import Subject
@@ -161,8 +161,10 @@ class BareCassandra:
     async def append(self, user: str, said: list[Message]) -> None:
         key, bucket = ("bare", "user", user), bucket_of_id(said[0].id)
         place = (*key, 0, bucket, 0)
-        arrival = arrival_name(said[0].created_at, said[0].id)
-        rows: list[Statement] = [("put_arrival", (*key, 0, bucket, arrival, pack_ids(m.id for m in said)))]
+        at = codec.encode(said[0].created_at)
+        rows: list[Statement] = [
+            ("put_arrival", (*key, 0, bucket, said[0].id, at, pack_ids(m.id for m in said)))
+        ]
         for m in said:
             facts = codec.encode((m.session, m.event_time, m.marks))
             rows.append(("put_message", (*place, m.id, facts, codec.encode(m), 1)))

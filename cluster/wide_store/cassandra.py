@@ -15,6 +15,7 @@ import msgspec
 from cluster.ids import Clock, system_clock
 from cluster.model import Change, Changes, Claim, Head, Message, Millis, Run
 from cluster.wide_store import codec
+from cluster.wide_store.cassandra_arrivals import Arrivals
 from cluster.wide_store.cassandra_claims import Claims
 from cluster.wide_store.cassandra_commits import Commits
 from cluster.wide_store.cassandra_connection import CassandraConnection
@@ -84,14 +85,15 @@ class CassandraStore:
         connection, clock = self._connection, self._clock
         self._heads = Heads(connection)
         once = OnceWritten(connection)
-        self._messages = Messages(connection, self._heads, once, shards, clock)
-        self._subjects = Subjects(connection, self._heads, once, self._messages, clock)
+        arrivals = Arrivals(connection, clock)
+        self._messages = Messages(connection, self._heads, once, arrivals, shards, clock)
+        self._subjects = Subjects(connection, self._heads, once, arrivals, clock)
         self._graves = Graves(connection, self._heads, self._messages, self._subjects, shards, clock)
         self._commits = Commits(
-            connection, self._heads, once, self._messages, self._subjects, self._graves, shards
+            connection, self._heads, once, arrivals, self._messages, self._subjects, self._graves, shards
         )
         self._claims = Claims(connection, self._heads)
-        self._ways_in = WaysIn(connection, self._heads, self._messages, shards)
+        self._ways_in = WaysIn(connection, self._heads, arrivals, shards)
 
     async def _check_clock(self) -> None:
         offset = await self.clock_offset()
@@ -390,7 +392,7 @@ class CassandraStore:
 
     async def ping(self) -> None:
         self._check_open()
-        await self._connection.rows("ping")
+        await self._check_clock()
 
 
 def _plain_slice(key: str) -> int:

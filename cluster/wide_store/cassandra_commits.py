@@ -19,6 +19,7 @@ import msgspec
 
 from cluster.model import Change, ChangeEntry, Changes, Head, Memory, Run
 from cluster.wide_store import codec
+from cluster.wide_store.cassandra_arrivals import Arrivals
 from cluster.wide_store.cassandra_connection import CassandraConnection, OutcomeUnknown, Statement
 from cluster.wide_store.cassandra_graves import Grave, Graves, scopes_of
 from cluster.wide_store.cassandra_heads import HeadRow, Heads, OnceWritten
@@ -72,6 +73,7 @@ class Commits:
         connection: CassandraConnection,
         heads: Heads,
         once: OnceWritten,
+        arrivals: Arrivals,
         messages: Messages,
         subjects: Subjects,
         graves: Graves,
@@ -80,6 +82,7 @@ class Commits:
         self._connection = connection
         self._heads = heads
         self._once = once
+        self._arrivals = arrivals
         self._messages = messages
         self._subjects = subjects
         self._graves = graves
@@ -133,7 +136,7 @@ class Commits:
         if _has_moved(stored, head):
             return await self._landed(subject, last.commit_id)
         given = replay.head
-        if given.generation != head.generation and await self._messages.any(subject, head.generation):
+        if given.generation != head.generation and await self._arrivals.any(subject, head.generation):
             raise StaleRevision(stored.head())
         settings = codec.encode(given.settings)
         moved = HeadRow(given.revision, given.generation, stored.began, settings, True)

@@ -9,9 +9,9 @@ with the log of their arrival and what they are found by.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import uuid_utils
@@ -22,6 +22,8 @@ from memgrid.subject import Subject
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")
+PackedId = bytes | str
+"""The sixteen bytes of a UUIDv7, or the text of any other id."""
 
 SLICE_MESSAGES = 50_000
 """Messages after which a writer begins another slice of a bucket: some 60 MB, and never a wide partition."""
@@ -30,8 +32,6 @@ REGISTRY_SLICES = 16
 CLAIM_SLICES = 16
 CLOSE_AFTER_MS = DAY_MS + 26 * 3_600_000
 """From a day's start: nobody can append to its arrivals any more."""
-ACK_BEFORE_MS = DAY_MS + 25 * 3_600_000
-"""From a day's start: an append that is not through by then begins anew, in today's arrivals."""
 NO_BUCKET = 99_999_999
 LAST = "\U0010ffff"
 """Sorts behind every name."""
@@ -66,7 +66,7 @@ class Facet(IntEnum):
 
     MESSAGE = 0
     ARRIVAL = 1
-    """What one append brought, by the writer's clock: in the slice 0 of the day it was appended on."""
+    """What appends brought, by writer and number: in the slice 0 of the day on which they were made."""
     SESSION = 2
     MARK = 3
     RUN_OF = 4
@@ -99,14 +99,26 @@ def by_bucket(ids: Iterable[str]) -> dict[int, list[str]]:
     return found
 
 
+_decode_packed: Callable[[bytes], list[PackedId]] = msgspec.msgpack.Decoder(list[Any]).decode
+
+
 def pack_ids(ids: Iterable[str]) -> bytes:
     """Ids in as few bytes as can be: 18 for a UUIDv7."""
     return msgspec.msgpack.encode([value.bytes if (value := canonical(id)) else id for id in ids])
 
 
-def unpack_ids(blob: bytes) -> list[str]:
-    packed: list[bytes | str] = msgspec.msgpack.decode(blob)
-    return [each if isinstance(each, str) else str(uuid_utils.UUID(bytes=each)) for each in packed]
+def packed_ids(blob: bytes) -> list[PackedId]:
+    """What `pack_ids` has packed, to be compared: a day may have more of them than one wants to unpack."""
+    return _decode_packed(blob)
+
+
+def unpacked(id: PackedId) -> str:
+    return id if isinstance(id, str) else str(uuid_utils.UUID(bytes=id))
+
+
+def bucket_of_packed(id: PackedId) -> int:
+    """`bucket_of_id` of a packed id."""
+    return 0 if isinstance(id, str) else int.from_bytes(id[:6], "big") // DAY_MS
 
 
 def input_name(bucket: int, run_id: str = "") -> str:
@@ -123,14 +135,6 @@ def overlay_name(bucket: int, message_id: str = "") -> str:
 
 def overlay_message(name: str) -> str:
     return name[9:]
-
-
-def arrival_name(at: Millis, nonce: str = "") -> str:
-    return f"{at:015d}/{nonce}"
-
-
-def arrival_time(name: str) -> Millis:
-    return int(name[:15])
 
 
 def key_of(subject: Subject) -> tuple[str, str, str]:

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from cluster.ids import Clock
-from cluster.model import DAY_MS, HOUR_MS, Message, Millis
+from cluster.model import HOUR_MS, Message, Millis
 from cluster.wide_store import codec
+from cluster.wide_store.cassandra_arrivals import ACK_WITHIN_MS, Arrivals
 from cluster.wide_store.cassandra_connection import CassandraConnection, Statement
 from cluster.wide_store.cassandra_heads import HeadRow, Heads, OnceWritten
 from cluster.wide_store.cassandra_layout import (
-    ACK_BEFORE_MS,
+    GONE,
     HERE,
     REGISTRY_SLICES,
     SLICE_MESSAGES,
     Facet,
     Recent,
-    arrival_name,
     by_bucket,
     chunks,
     day_of,
     key_of,
-    pack_ids,
-    unpack_ids,
+    unpacked,
 )
 from cluster.wide_store.cassandra_walk import NAMES_AT_ONCE, Facts, Walk
 from cluster.wide_store.port import (
@@ -48,14 +44,7 @@ _BATCH_ROWS = 150
 _BATCH_BYTES = 256 * 1024
 _COUNTED_AT_ONCE = 2000
 _SESSIONS_AT_ONCE = 16
-_ARRIVED_AT_ONCE = 10_000
 _REMEMBERED_BUCKETS = 100_000
-
-LATE_MS = 11 * 60_000
-"""How far back a tail looks again: two clocks, each up to five minutes off, and an append of a minute."""
-_SEEN_AT_MOST = 500
-START = "0"
-"""The tail cursor before everything."""
 
 
 @dataclass
@@ -64,29 +53,27 @@ class _Slice:
     messages: int
 
 
-class _Tail(msgspec.Struct, frozen=True, array_like=True):
-    """From when on arrivals are read, and which of those were seen."""
-
-    since: Millis
-    seen: tuple[str, ...]
-
-
 class Messages:
     """The message verbs of the port."""
 
     def __init__(
-        self, connection: CassandraConnection, heads: Heads, once: OnceWritten, shards: int, clock: Clock
+        self,
+        connection: CassandraConnection,
+        heads: Heads,
+        once: OnceWritten,
+        arrivals: Arrivals,
+        shards: int,
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._heads = heads
         self._once = once
+        self._arrivals = arrivals
         self._shards = shards
         self._clock = clock
         self._walk = Walk(connection)
         self._slices: Recent[tuple[Subject, int, int], _Slice] = Recent(_REMEMBERED_BUCKETS)
         self._written_at = 0
-        self._nonce = secrets.token_hex(6)
-        self._numbers = itertools.count()
 
     # appending
 
@@ -98,10 +85,10 @@ class Messages:
             return False
         unique = {message.id: message for message in reversed(messages)}
         while True:
-            day = day_of(self._clock())
+            at = self._clock()
             reading = asyncio.create_task(self._heads.read(subject))
             try:
-                places = await self._write(subject, generation, list(unique.values())[::-1])
+                places = await self._write(subject, generation, at, list(unique.values())[::-1])
             except BaseException:
                 reading.cancel()
                 raise
@@ -109,22 +96,17 @@ class Messages:
             if head.generation != generation:
                 await self._take_back(subject, generation, places)
                 return False
-            if self._clock() < day * DAY_MS + ACK_BEFORE_MS:
+            if self._clock() - at <= ACK_WITHIN_MS:
                 return True
 
     async def _write(
-        self, subject: Subject, generation: int, messages: Sequence[Message]
+        self, subject: Subject, generation: int, at: Millis, messages: Sequence[Message]
     ) -> list[tuple[int, int]]:
         """Everything an append writes; the (bucket, slice) places are returned."""
-        key, at = key_of(subject), self._clock()
+        key = key_of(subject)
         by_id = {message.id: message for message in messages}
-        today = day_of(at)
-        arrivals: list[Statement] = []
-        for part in list(chunks(list(by_id), _ARRIVED_AT_ONCE)) or [[]]:
-            name = arrival_name(at, f"{self._nonce}{next(self._numbers):x}")
-            arrivals.append(("put_arrival", (*key, generation, today, name, pack_ids(part))))
-        registers: list[Statement] = [("put_bucket", (*key, generation, today, 0))]
-        batches: dict[tuple[int, int], list[Statement]] = {(today, 0): arrivals}
+        arrivals, registers = self._arrivals.rows(subject, generation, at, list(by_id))
+        batches: dict[tuple[int, int], list[Statement]] = {(day_of(at), 0): arrivals}
         for bucket, ids in by_bucket(by_id).items():
             slice = await self._slice(subject, generation, bucket, len(ids))
             rows = batches.setdefault((bucket, slice), [])
@@ -287,63 +269,24 @@ class Messages:
 
     # the tail
 
-    def cursor(self, at: Millis, seen: Sequence[str] = ()) -> str:
-        """A tail that goes on from what was seen at `at`."""
-        since = at - LATE_MS
-        edge = arrival_name(max(since, 0))
-        late = sorted((name for name in seen if name >= edge), reverse=True)
-        return codec.cursor_to_text(_Tail(since, tuple(late[:_SEEN_AT_MOST])))
-
     async def tail(self, subject: Subject, tail: str) -> TailPage:
-        cursor = _Tail(0, ()) if tail == START else codec.cursor_from_text(tail, _Tail)
-        at = self._clock()
         generation = self._heads.known(subject) or 0
-        head, arrivals = await asyncio.gather(
-            self._heads.read(subject), self._arrivals(subject, generation, cursor, at)
-        )
-        while head.generation != generation:
-            generation = head.generation
-            head, arrivals = await asyncio.gather(
-                self._heads.read(subject), self._arrivals(subject, generation, cursor, at)
+        while True:
+            head, news = await asyncio.gather(
+                self._heads.read(subject), self._arrivals.since(subject, generation, tail)
             )
-        unseen = arrivals.keys() - set(cursor.seen)
-        ids = {id for name in unseen for id in unpack_ids(arrivals[name])}
-        found = await self._walk.named(subject, head, sorted(ids)) if ids else {}
-        following = self.cursor(at, list(arrivals))
-        return TailPage(head=head.head(), messages=[found[id] for id in sorted(found)], tail=following)
-
-    async def _arrivals(
-        self, subject: Subject, generation: int, cursor: _Tail, at: Millis
-    ) -> dict[str, bytes]:
-        """The arrivals since the cursor, by name."""
-        if cursor.since <= 0:
-            key = key_of(subject)
-            days = [
-                bucket
-                for bucket, slice, _ in await self._connection.rows("buckets", *key, generation)
-                if slice == 0
-            ]
-        else:
-            days = list(range(day_of(cursor.since), day_of(at + LATE_MS) + 1))
-        return await self.arrivals(subject, generation, days, max(cursor.since, 0))
-
-    async def arrivals(
-        self, subject: Subject, generation: int, days: Sequence[int], since: Millis = 0
-    ) -> dict[str, bytes]:
-        """What arrived on these days, by the names of the arrivals."""
-        edge = arrival_name(since)
-        pages = await asyncio.gather(
-            *(self._connection.rows("arrivals", *key_of(subject), generation, day, edge) for day in days)
+            if head.generation == generation:
+                break
+            generation = head.generation
+        packed = {unpacked(id): id for id in news.ids}
+        found = await self._walk.named(subject, head, sorted(packed)) if packed else {}
+        absent = [id for id in packed if id not in found]
+        deleted = await self._walk.overlays(subject, head, absent)
+        return TailPage(
+            head=head.head(),
+            messages=[found[id] for id in sorted(found)],
+            tail=news.cursor({packed[id] for id in absent if deleted.get(id) != GONE}),
         )
-        return {name: ids for page in pages for name, ids in page}
-
-    async def any(self, subject: Subject, generation: int) -> bool:
-        """Whether anything was ever appended in this generation."""
-        registers = await self._connection.rows("buckets", *key_of(subject), generation)
-        for day in {bucket for bucket, slice, _ in registers if slice == 0}:
-            if await self.arrivals(subject, generation, [day]):
-                return True
-        return False
 
     # vectors
 

@@ -11,6 +11,7 @@ import msgspec
 from cluster.ids import Clock
 from cluster.model import DAY_MS, Change, ChangeEntry, Memory, Message, Run
 from cluster.wide_store import codec
+from cluster.wide_store.cassandra_arrivals import Arrivals
 from cluster.wide_store.cassandra_connection import CassandraConnection, Statement
 from cluster.wide_store.cassandra_heads import HeadRow, Heads, OnceWritten, head_row
 from cluster.wide_store.cassandra_layout import (
@@ -18,17 +19,19 @@ from cluster.wide_store.cassandra_layout import (
     GONE,
     LAST,
     NO_BUCKET,
+    PackedId,
     Section,
     bucket_of_id,
+    bucket_of_packed,
     by_bucket,
     chunks,
     input_name,
     key_of,
     overlay_message,
     overlay_name,
-    unpack_ids,
+    packed_ids,
+    unpacked,
 )
-from cluster.wide_store.cassandra_messages import Messages
 from cluster.wide_store.cassandra_walk import NAMES_AT_ONCE, Walk, message_of
 from cluster.wide_store.port import Loaded, StoredVector
 from memgrid.errors import Overloaded
@@ -53,13 +56,13 @@ class Subjects:
         connection: CassandraConnection,
         heads: Heads,
         once: OnceWritten,
-        messages: Messages,
+        arrivals: Arrivals,
         clock: Clock,
     ) -> None:
         self._connection = connection
         self._heads = heads
         self._once = once
-        self._messages = messages
+        self._arrivals = arrivals
         self._clock = clock
         self._walk = Walk(connection)
 
@@ -85,9 +88,9 @@ class Subjects:
         if generation != assumed:
             registers = await self._connection.rows("buckets", *key, generation)
         days = [bucket for bucket, slice, closed in registers if slice == 0 and not closed]
-        arrived = await asyncio.gather(*(self._messages.arrivals(subject, generation, [day]) for day in days))
-        candidates = [{id for ids in arrivals.values() for id in unpack_ids(ids)} for arrivals in arrived]
-        oldest = min((bucket_of_id(id) for ids in candidates for id in ids), default=NO_BUCKET)
+        arrived = await asyncio.gather(*(self._arrivals.of_day(subject, generation, day) for day in days))
+        candidates = [{id for each in arrivals for id in packed_ids(each.ids)} for arrivals in arrived]
+        oldest = min((bucket_of_packed(id) for ids in candidates for id in ids), default=NO_BUCKET)
         rows = await self._connection.rows(
             "rows_between",
             *(*key, generation),
@@ -95,7 +98,9 @@ class Subjects:
             page_rows=_LOAD_PAGE,
         )
         if not rows:
-            head = await self._heads.read(subject)
+            after = await self._heads.read(subject)
+            if after.revision != head.revision:
+                return None
         elif len({row[3] for row in rows}) > 1:
             return None
         else:
@@ -103,7 +108,7 @@ class Subjects:
             head = head_row((revision, current, None, settings, overlaid))
         if head.generation != generation:
             return None
-        settled: set[str] = set()
+        settled: set[PackedId] = set()
         memories: list[Memory] = []
         parked: list[Run] = []
         overlays: dict[str, bytes] = {}
@@ -113,24 +118,28 @@ class Subjects:
             elif value == GONE:
                 continue
             elif section == Section.INPUT:
-                settled.update(unpack_ids(value))
+                settled.update(packed_ids(value))
             elif section == Section.MEMORY:
                 memories.append(codec.decode_memory(value))
             else:
                 parked.append(codec.decode_run(value))
-        left = [ids - settled for ids in candidates]
+        left = [{unpacked(id): id for id in ids - settled} for ids in candidates]
         pending = await self._pending(subject, generation, set().union(*left), overlays)
         there = {message.id for message in pending}
-        await self._close(
-            subject, generation, [d for d, ids in zip(days, left, strict=True) if not ids & there]
-        )
-        seen = [name for arrivals in arrived for name in arrivals]
+        over = [day for day, ids in zip(days, left, strict=True) if there.isdisjoint(ids)]
+        await self._close(subject, generation, over)
+        missing = {
+            packed
+            for ids in left
+            for id, packed in ids.items()
+            if id not in there and overlays.get(id) != GONE
+        }
         return Loaded(
             head=head.head(),
             memories=memories,
             pending=pending,
             parked=parked[::-1],
-            tail=self._messages.cursor(at, seen),
+            tail=self._arrivals.position(dict(zip(days, arrived, strict=True)), missing, at),
         )
 
     async def _pending(

@@ -9,10 +9,10 @@ from typing import Literal
 
 from cluster.model import HOUR_MS, Millis
 from cluster.wide_store import codec
+from cluster.wide_store.cassandra_arrivals import Arrivals
 from cluster.wide_store.cassandra_connection import CassandraConnection, Row
 from cluster.wide_store.cassandra_heads import Heads
 from cluster.wide_store.cassandra_layout import HERE, REGISTRY_SLICES, Section, chunks, key_of
-from cluster.wide_store.cassandra_messages import Messages
 from cluster.wide_store.cassandra_walk import NAMES_AT_ONCE
 from memgrid.subject import Subject, subject_from_key
 
@@ -27,11 +27,11 @@ class WaysIn:
     """The listings of the port, for one connection."""
 
     def __init__(
-        self, connection: CassandraConnection, heads: Heads, messages: Messages, shards: int
+        self, connection: CassandraConnection, heads: Heads, arrivals: Arrivals, shards: int
     ) -> None:
         self._connection = connection
         self._heads = heads
-        self._messages = messages
+        self._arrivals = arrivals
         self._shards = shards
 
     async def resolve(self, tenant: str, what: Literal["memory", "run"], id: str) -> Subject | None:
@@ -152,7 +152,7 @@ class WaysIn:
             return False
         if head.revision > head.began:
             return True
-        return await self._messages.any(subject, generation)
+        return await self._arrivals.any(subject, generation)
 
     # labels
 

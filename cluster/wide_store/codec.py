@@ -23,6 +23,7 @@ decode_run = msgspec.msgpack.Decoder(Run).decode
 decode_claim = msgspec.msgpack.Decoder(Claim).decode
 decode_api_key = msgspec.msgpack.Decoder(ApiKeyRow).decode
 decode_info = msgspec.msgpack.Decoder(StoreInfo).decode
+decode_millis = msgspec.msgpack.Decoder(int).decode
 decode_dict = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 

@@ -13,9 +13,10 @@ from cluster.ids import new_id
 from cluster.model import DAY_MS, HOUR_MS, Head, Message
 from cluster.wide_store import cassandra_messages, cassandra_subjects
 from cluster.wide_store.cassandra import CassandraStore
+from cluster.wide_store.cassandra_arrivals import ACK_WITHIN_MS, Arrival, _after
 from cluster.wide_store.cassandra_connection import CassandraConnection
 from cluster.wide_store.cassandra_graves import GENERATION_AFTER_MS, ROWS_AFTER_MS
-from cluster.wide_store.cassandra_layout import bucket_of_id, pack_ids, unpack_ids
+from cluster.wide_store.cassandra_layout import bucket_of_id, bucket_of_packed, pack_ids, packed_ids, unpacked
 from cluster.wide_store.port import MessageQuery
 from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import shard_of
@@ -97,7 +98,9 @@ async def no_graves(store: CassandraStore) -> None:
 
 def test_ids_are_packed_and_back() -> None:
     some = [new_id(), "m0", "", "a\0b", new_id().upper(), str(uuid_utils.uuid4()), "中"]
-    assert unpack_ids(pack_ids(some)) == some
+    packed = packed_ids(pack_ids(some))
+    assert [unpacked(id) for id in packed] == some
+    assert [bucket_of_packed(id) for id in packed] == [bucket_of_id(id) for id in some]
     assert len(pack_ids([new_id() for _ in range(100)])) < 100 * 19
 
 
@@ -166,7 +169,7 @@ async def test_a_message_that_comes_weeks_late_is_pending_and_seen(both: Stores,
 async def test_an_append_that_took_longer_than_its_day_begins_anew(
     store: CassandraStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody may have closed the day meanwhile: it is only acknowledged in one that is open."""
+    """A reader may have given it up, and closed its day: it is acknowledged under a new number only."""
     write = store._messages._write
     slow = [2 * DAY_MS + 25 * HOUR_MS, 0]
 
@@ -203,6 +206,51 @@ async def test_a_tail_knows_what_it_has_shown(store: CassandraStore) -> None:
         page = await store.tail(USER, tail)
         assert page.messages == [sent]
         tail = page.tail
+
+
+async def test_the_tail_waits_for_an_append_that_others_overtook(
+    both: Stores, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = both
+    tail = (await other.load(USER)).tail
+    batch, held = store._connection.batch, asyncio.Event()
+    slow, *fast = conversation(4)
+
+    async def overtaken(writes: Any) -> None:
+        if any(slow.id in values for _, values in writes):
+            await held.wait()
+        await batch(writes)
+
+    monkeypatch.setattr(store._connection, "batch", overtaken)
+    await store.append(USER, 0, [said_at(NOW)])
+    appending = asyncio.create_task(store.append(USER, 0, [slow]))
+    await asyncio.sleep(0)
+    for sent in fast:
+        await store.append(USER, 0, [sent])
+    page = await other.tail(USER, tail)
+    assert len(page.messages) == 4
+    assert slow not in page.messages
+    loaded = await other.load(USER)
+    held.set()
+    assert await appending
+    for cursor in (page.tail, loaded.tail):
+        following = await other.tail(USER, cursor)
+        assert following.messages == [slow]
+        assert (await other.tail(USER, following.tail)).messages == []
+
+
+def test_a_number_is_given_up_when_it_cannot_be_acknowledged_any_more() -> None:
+    def arrived(*numbers: tuple[int, int]) -> list[Arrival]:
+        return [Arrival("w", number, at, b"") for number, at in numbers]
+
+    first = _after(0, arrived((0, 0), (1, 10), (3, 20), (4, 30), (7, 40)))
+    assert (first.below, first.beyond) == (2, ((3, 4), (7, 7)))
+    assert [n for n in range(9) if n in first] == [0, 1, 3, 4, 7]
+    late = 20 + 2 * ACK_WITHIN_MS
+    assert _after(2, arrived((3, 20), (4, 30), (7, 40), (8, late))).below == 2
+    given_up = _after(2, arrived((3, 20), (4, 30), (7, 40), (8, late + 1)))
+    assert (given_up.below, given_up.beyond) == (5, ((7, 8),))
+    assert _after(0, []) == _after(0, arrived())
 
 
 # --- slices ---------------------------------------------------------------------------------------
@@ -370,7 +418,7 @@ async def test_a_late_write_of_an_erased_generation_is_removed_again(
     assert not await behind.append(USER, 0, conversation(2))
     assert await rows_of(connection, "messages") == []
     # One that nobody took back: its writer died.
-    await behind._messages._write(USER, 0, [message("Geheimnis")])
+    await behind._messages._write(USER, 0, clock.now, [message("Geheimnis")])
     shard = shard_of(USER, SHARDS)
     await store._graves.sweep(shard)
     assert await rows_of(connection, "messages") == []

@@ -120,6 +120,14 @@ async def test_a_machine_whose_clock_is_off_does_not_serve(
     monkeypatch.setattr("cluster.wide_store.cassandra.system_clock", lambda: system_clock() + 301_000)
     with pytest.raises(Unavailable, match="clock is 301 s"):
         await cassandra_stores[0].open(shards=SHARDS)
+    monkeypatch.undo()
+    serving = cassandra_stores[1]
+    await serving.open(shards=SHARDS)
+    await serving.ping()
+    monkeypatch.setattr("cluster.wide_store.cassandra.system_clock", lambda: system_clock() - 301_000)
+    with pytest.raises(Unavailable, match="clock is -301 s"):
+        await serving.ping()
+    await serving.close()
 
 
 async def test_nobody_there_is_said(cassandra_keyspace: CassandraKeyspace) -> None:
