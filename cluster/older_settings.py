@@ -48,9 +48,20 @@ _SERVICE_DEBUG = "MEMORY_SERVICE_DEBUG"
 _SSRF_PROTECT = "SSRF_PROTECT_ENABLED"
 _SERVICE_KEY = "MEMORY_SERVICE_OPENAI_API_KEY"
 _OPENAI_KEY = "OPENAI_API_KEY"
-_HANDLED = frozenset({*OLDER_NAMES, _SERVICE_DEBUG, _SSRF_PROTECT, _SERVICE_KEY, _OPENAI_KEY})
-
-_OPENSEARCH = "OpenSearch is not supported yet"
+_SEARCH_PREFIXES = ("MEMOBASE_LINDORM_SEARCH_", "LINDORM_SEARCH_")
+"""Of an OpenSearch: who names its host means it to be used."""
+_SEARCH_NAMES = {"USERNAME": "opensearch_username", "PASSWORD": "opensearch_password"}
+_SEARCH_PORT = "9200"
+_HANDLED = frozenset(
+    {
+        *OLDER_NAMES,
+        _SERVICE_DEBUG,
+        _SSRF_PROTECT,
+        _SERVICE_KEY,
+        _OPENAI_KEY,
+        *(prefix + name for prefix in _SEARCH_PREFIXES for name in ("HOST", "PORT", *_SEARCH_NAMES)),
+    }
+)
 _MEANINGLESS: dict[str, str] = {
     "DATABASE_URL": "there is no relational database",
     "RESTFUL_SSL_VERIFY": "memgrid calls no REST tools; see MEMGRID_LLM_TLS_VERIFY",
@@ -60,8 +71,7 @@ _MEANINGLESS: dict[str, str] = {
 _MEANINGLESS_PREFIXES: dict[str, str] = {
     "QDRANT_": "vectors are kept without Qdrant",
     "LINDORM_TABLE_": "Lindorm is not used",
-    "MEMOBASE_LINDORM_SEARCH_": _OPENSEARCH,
-    "LINDORM_SEARCH_": _OPENSEARCH,
+    **dict.fromkeys(_SEARCH_PREFIXES, "an OpenSearch has a HOST, a PORT, a USERNAME and a PASSWORD"),
     "MEMORY_SERVICE_": "it has no meaning here",
     "MEMOBASE_": "it has no meaning here",
 }
@@ -90,6 +100,8 @@ def meanings(variables: Mapping[str, str], chosen: Mapping[str, object]) -> list
         found.append(Meaning(_SSRF_PROTECT, "llm_allow_private_endpoints", "true"))
     elif protect:
         found.append(Meaning(_SSRF_PROTECT, "llm_allow_private_endpoints", "false"))
+    for prefix in _SEARCH_PREFIXES:
+        found += _search(prefix, variables)
     effective: dict[str, object] = {each.field: each.value for each in reversed(found)} | dict(chosen)
     for each in found:
         # These services had no other endpoint in mind than OpenAI's when they named an OpenAI model.
@@ -130,6 +142,20 @@ def without_meaning(names: Iterable[str]) -> dict[str, str]:
         if why is not None:
             found[name] = why
     return found
+
+
+def _search(prefix: str, variables: Mapping[str, str]) -> list[Meaning]:
+    name = f"{prefix}HOST"
+    found: list[Meaning] = []
+    if host := variables.get(name):
+        port = variables.get(f"{prefix}PORT", _SEARCH_PORT)
+        url = host if "://" in host else f"http://{host}:{port}"
+        found += [Meaning(name, "search_index", "opensearch"), Meaning(name, "opensearch_url", url)]
+    return found + [
+        Meaning(prefix + name, field, variables[prefix + name])
+        for name, field in _SEARCH_NAMES.items()
+        if prefix + name in variables
+    ]
 
 
 def _is_openai(url: object) -> bool:

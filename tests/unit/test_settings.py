@@ -285,8 +285,7 @@ def test_an_older_name_in_the_environment_wins_over_one_in_the_env_file() -> Non
         "RESTFUL_SSL_VERIFY",
         "MEMORY_SERVICE_CACHE_TTL",
         "MEMORY_SERVICE_BATCH_SIZE",
-        "MEMOBASE_LINDORM_SEARCH_HOST",
-        "MEMOBASE_LINDORM_SEARCH_PASSWORD",
+        "MEMOBASE_LINDORM_SEARCH_TABLE",
         "MEMOBASE_LANGUAGE",
     ],
 )
@@ -295,6 +294,18 @@ def test_a_name_without_a_meaning_warns_and_never_shows_its_value(name: str) -> 
         assert load({name: "geheim"}) == Settings()
     assert len(caught) == 1
     assert "geheim" not in str(caught[0].message)
+
+
+@pytest.mark.parametrize("prefix", ["LINDORM_SEARCH_", "MEMOBASE_LINDORM_SEARCH_"])
+def test_an_older_name_of_an_opensearch_means_that_one(prefix: str) -> None:
+    older = {"HOST": "search.example", "PORT": "30070", "USERNAME": "me", "PASSWORD": "geheim"}
+    found = load({prefix + name: value for name, value in older.items()})
+    assert (found.search_index, found.opensearch_url) == ("opensearch", "http://search.example:30070")
+    assert (found.opensearch_username, key_of(found, "opensearch_password")) == ("me", "geheim")
+    assert load({f"{prefix}HOST": "https://search.example"}).opensearch_url == "https://search.example"
+    assert load({f"{prefix}HOST": "a"}).opensearch_url == "http://a:9200"
+    with pytest.warns(SettingsWarning, match=f"{prefix}HOST has no effect"):
+        assert load({f"{prefix}HOST": "a", "MEMGRID_SEARCH_INDEX": "fts5"}).search_index == "fts5"
 
 
 def test_many_names_without_a_meaning_are_one_warning() -> None:
