@@ -213,18 +213,19 @@ async def test_the_tail_waits_for_an_append_that_others_overtook(
 ) -> None:
     store, other = both
     tail = (await other.load(USER)).tail
-    batch, held = store._connection.batch, asyncio.Event()
+    batch, begun, held = store._connection.batch, asyncio.Event(), asyncio.Event()
     slow, *fast = conversation(4)
 
     async def overtaken(writes: Any) -> None:
         if any(slow.id in values for _, values in writes):
+            begun.set()
             await held.wait()
         await batch(writes)
 
     monkeypatch.setattr(store._connection, "batch", overtaken)
     await store.append(USER, 0, [said_at(NOW)])
     appending = asyncio.create_task(store.append(USER, 0, [slow]))
-    await asyncio.sleep(0)
+    await begun.wait()
     for sent in fast:
         await store.append(USER, 0, [sent])
     page = await other.tail(USER, tail)
