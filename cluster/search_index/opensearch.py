@@ -210,7 +210,7 @@ class OpenSearchIndex:
 
     async def refresh(self) -> None:
         """Make everything written so far visible to searches, which happens by itself once a second."""
-        await asked(self._client.indices.refresh(index=self._versions.write))
+        await asked(self._client.indices.refresh(index=self._versions.read))
 
     async def ping(self) -> None:
         await asked(self._client.indices.get_alias(name=self._versions.write))

@@ -249,6 +249,7 @@ class Versions:
 
     async def _copy_marks(self, old: str, new: str) -> None:
         """What was deleted from the old index stays out of the new one."""
+        await asked(self._client.indices.refresh(index=old))  # marks written last are copied, too
         await asked(
             self._client.reindex(
                 body={

@@ -141,7 +141,7 @@ class Load:
 
     async def _settled(self, client: AsyncMemgrid, user: str) -> None:
         async with asyncio.timeout(SETTLE_SECONDS):
-            while (await client.buffer(user_id=user)).message_ids:  # noqa: ASYNC110 - the condition is the server's
+            while (buffer := await client.buffer(user_id=user)).message_ids or buffer.running:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     async def _check_user(self, client: AsyncMemgrid, user: str) -> None:

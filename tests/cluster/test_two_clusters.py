@@ -88,7 +88,7 @@ class Traffic:
 
 async def quiet(side: AsyncMemgrid, user: str) -> None:
     async with asyncio.timeout(120):
-        while (await side.buffer(user_id=user)).message_ids:  # noqa: ASYNC110 - the owner's condition
+        while (buffer := await side.buffer(user_id=user)).message_ids or buffer.running:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 

@@ -137,7 +137,7 @@ class Traffic:
 
 async def quiet(owner: Any, subject: Subject) -> None:
     async with asyncio.timeout(60):
-        while (await ask(owner, "buffer_status", subject)).message_ids:  # noqa: ASYNC110 - the owner's condition
+        while (buffer := await ask(owner, "buffer_status", subject)).message_ids or buffer.running:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

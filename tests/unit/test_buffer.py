@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Callable, Sequence
-from types import FrameType
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -38,6 +35,7 @@ from cluster.buffer_events import (
     UnloadRefused,
 )
 from memgrid.subject import Subject
+from tests.steps import lines_run
 
 ZHANG = Subject("t", "user", "张三")
 LI = Subject("t", "user", "李四")
@@ -582,7 +580,7 @@ def test_the_log_replays_and_is_bounded() -> None:
 def test_a_hundred_thousand_subjects_with_idle_timers() -> None:
     """An event takes as many steps with 100,000 subjects as with 1,000: lines are counted, not seconds."""
 
-    def lines_run(subjects: int) -> int:
+    def steps(subjects: int) -> int:
         limits = BufferLimits(
             full_tokens=8192,
             run_tokens=16384,
@@ -596,21 +594,12 @@ def test_a_hundred_thousand_subjects_with_idle_timers() -> None:
         keys = [Subject("t", "user", str(number)) for number in range(subjects)]
         for number, key in enumerate(keys):
             machine.handle(Loaded(key, (Item("a", 10),)), number)
-        lines = 0
 
-        def trace(_frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
-            nonlocal lines
-            lines += event == "line"
-            return trace
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
+        def work() -> None:
             for number in range(1_000):
                 machine.handle(Appended(keys[number], (Item(f"b{number}", 1),)), subjects)
                 machine.next_wake()
-        finally:
-            sys.settrace(before)
-        return lines
 
-    assert lines_run(100_000) < 1.5 * lines_run(1_000)
+        return lines_run(work)
+
+    assert steps(100_000) < 1.5 * steps(1_000)

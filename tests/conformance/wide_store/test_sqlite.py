@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 
@@ -55,8 +55,16 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
         yield store
 
 
-def our_threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("memgrid-sqlite")}
+@pytest.fixture
+def our_threads() -> Callable[[], set[str]]:
+    """The store's threads that have been started since, and are still there."""
+    before = set(threading.enumerate())
+
+    def ours() -> set[str]:
+        now = set(threading.enumerate()) - before
+        return {thread.name for thread in now if thread.name.startswith("memgrid-sqlite")}
+
+    return ours
 
 
 def rows_left(folder: Path) -> dict[str, int]:
@@ -125,7 +133,9 @@ async def test_the_number_of_files_is_decided_at_creation(tmp_path: Path) -> Non
     assert files_in(tmp_path).keys() == names
 
 
-async def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
+async def test_another_number_of_shards_is_refused(
+    tmp_path: Path, our_threads: Callable[[], set[str]]
+) -> None:
     store = SqliteStore(tmp_path)
     info = await store.open(shards=8)
     await store.close()
@@ -185,14 +195,18 @@ async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "data").exists()
 
 
-async def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_an_error(
+    tmp_path: Path, our_threads: Callable[[], set[str]]
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInput, match="file"):
         await opened(tmp_path / "file" / "data")
     assert our_threads() == set()
 
 
-async def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_an_error(
+    tmp_path: Path, our_threads: Callable[[], set[str]]
+) -> None:
     (tmp_path / "meta.sqlite").write_bytes(b"not a database" * 1000)
     with pytest.raises(Unavailable, match="not a database"):
         await opened(tmp_path)
@@ -405,7 +419,9 @@ async def test_the_queue_is_bounded_in_jobs_and_in_bytes() -> None:
 # --- closing --------------------------------------------------------------------------------------
 
 
-async def test_closing_finishes_what_was_accepted_and_then_refuses(tmp_path: Path) -> None:
+async def test_closing_finishes_what_was_accepted_and_then_refuses(
+    tmp_path: Path, our_threads: Callable[[], set[str]]
+) -> None:
     store = await opened(tmp_path)
     said = conversation(100)
     async with Gate(store._files[0].writer):
@@ -429,7 +445,9 @@ async def test_closing_finishes_what_was_accepted_and_then_refuses(tmp_path: Pat
     await again.close()
 
 
-async def test_calls_in_flight_at_a_close_complete_or_are_unavailable(tmp_path: Path) -> None:
+async def test_calls_in_flight_at_a_close_complete_or_are_unavailable(
+    tmp_path: Path, our_threads: Callable[[], set[str]]
+) -> None:
     for round_ in range(10):
         store = await opened(tmp_path / str(round_))
         acked: list[str] = []
