@@ -186,10 +186,11 @@ class Sharing:
     async def search(self, subject: Subject, query: SearchQuery, request_id: str) -> SearchResult | bytes:
         """The subject's own results; on the first page those shared with it among them."""
         answer = await self._reads.search(subject, query, request_id)
-        if query.cursor is not None or (query.types is not None and "memory" not in query.types):
-            return answer
+        memories = query.types is None or "memory" in query.types
+        if query.cursor is not None or query.session_id is not None or not memories:
+            return answer  # a session is the subject's own
         async with self._residents.use(subject, fresh=False) as resident:
-            given = await self.given(resident)
+            given = [each for each in await self.given(resident) if _carries(each, subject, query)]
         if not given:
             return answer
         hits = await self._hits(given, query)
@@ -230,7 +231,8 @@ class Sharing:
         shown = [
             shared_out(each)
             for each in sorted(given, key=lambda each: each.memory.id, reverse=True)
-            if (not query.latest_only or each.memory.is_current(now))
+            if _carries(each, subject, query)
+            and (not query.latest_only or each.memory.is_current(now))
             and (query.kinds is None or each.memory.kind in query.kinds)
             and matches(each.memory)
         ]
@@ -255,6 +257,16 @@ def _receiver(subject: Subject, request: ShareMemory) -> Subject:
     )
 
 
+def _carries(given: Given, subject: Subject, query: SearchQuery | ListQuery) -> bool:
+    """Whether it has the labels asked for: the one that names the subject aside, for it is another's."""
+    named = (query.user_id, query.agent_id, query.app_id, query.run_id)
+    return all(
+        given.memory.labels.get(kind) == id_
+        for kind, id_ in zip(SUBJECT_KINDS, named, strict=True)
+        if id_ is not None and kind != subject.kind
+    )
+
+
 def shared_out(given: Given) -> MemoryOut:
     """A memory of someone else as callers see it: it says whose it is."""
     return memory_out(given.memory).model_copy(update={"shared_by": f"{given.giver.kind}:{given.giver.id}"})
@@ -271,6 +283,7 @@ def _hit(given: Given, score: float, parts: dict[str, float] | None) -> SearchHi
         event_time=optional_moment(memory.event_time),
         memory=shared_out(given),
         message_ids=list(memory.sources),
+        subject=f"{given.giver.kind}:{given.giver.id}",
         explain=parts,
     )
 

@@ -331,6 +331,9 @@ class SearchHit(Answer):
     message: MessageOut | None = None
     message_ids: list[str]
     """The messages the result comes from."""
+    subject: str | None = None
+    """Whose it is, as `kind:id`, where it is not the own of the one asked for: someone's who carries the
+    label, or who shares it (then `memory.shared_by` says so, too)."""
     explain: dict[str, float] | None = None
 
 

@@ -62,15 +62,17 @@ async def search(call: Exchange, subject: Subject, labels: Labels, query: Search
         for other, hits in others.items()
     ]
     answers = await call.services.router.call_many(calls, timeout=limit)
-    for answer in answers:
+    # What carries the label and is shared with the subject, too, is among its own already.
+    seen = {hit["id"] for hit in results}
+    for asked, answer in zip(calls, answers, strict=True):
         if isinstance(answer, MemgridError):
             call.services.log.warning("hydration failed", request_id=call.request_id, code=answer.code)
             degraded.append("owners")
             continue
         results += [
-            hit
+            {**hit, "subject": _name(asked.subject)}
             for hit in msgspec.json.decode(answer)["results"]
-            if hit["score"] >= query.threshold and _carries(hit, labels)
+            if hit["score"] >= query.threshold and _carries(hit, labels) and hit["id"] not in seen
         ]
     results.sort(key=lambda hit: hit["score"], reverse=True)
     found |= {
@@ -109,16 +111,31 @@ async def _propose(
     return hits, ()
 
 
+def _name(subject: Subject) -> str:
+    return f"{subject.kind}:{subject.id}"
+
+
 def _carries(hit: dict[str, Any], labels: Labels) -> bool:
     """A memory says whose it is; a message's labels are the owner's to check."""
     memory = hit.get("memory")
     return memory is None or all(memory.get(f"{kind}_id") == value for kind, value in labels.items())
 
 
+def _listed(memory: dict[str, Any], labels: Labels, others: set[str] | None) -> bool:
+    """Whether a page shows a memory. Of what is shared with the subject itself (`others` says who holds its
+    label) each that does not come with its owner anyway; of what is shared with those others nothing."""
+    carries = _carries({"memory": memory}, labels)
+    shared_by = memory.get("shared_by")
+    if shared_by is None:
+        return carries
+    return others is not None and not (carries and shared_by in others)
+
+
 async def list_memories(call: Exchange, subject: Subject, labels: Labels, query: ListQuery) -> bytes:
     """A page over the subject's own memories and then, subject by subject, those of others."""
     others, count = await _holders(call, subject)
     sources = [subject, *others]
+    named = {_name(other) for other in others}
     at, cursor = _read_cursor(query.cursor, sources)
     limit = query.limit
     memories: list[Any] = []
@@ -126,7 +143,9 @@ async def list_memories(call: Exchange, subject: Subject, labels: Labels, query:
     while at < len(sources):
         asked = query.model_copy(update={"cursor": cursor, "limit": limit - len(memories)})
         page = msgspec.json.decode(await call.ask("list_memories", sources[at], asked))
-        memories += [memory for memory in page["memories"] if _carries({"memory": memory}, labels)]
+        memories += [
+            memory for memory in page["memories"] if _listed(memory, labels, named if at == 0 else None)
+        ]
         cursor = page.get("cursor")
         if not others:
             count = page["total"]

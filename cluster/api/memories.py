@@ -248,6 +248,7 @@ def _plain(hit: dict[str, Any], tenant: str) -> dict[str, Any]:
             "profile_type": memory.get("profile_type"),
             "category": memory.get("category"),
             "tags": memory.get("tags"),
+            "shared_by": memory.get("shared_by"),
             "created_at": memory.get("created_at"),
             "updated_at": memory.get("updated_at"),
             **memory.get("metadata", {}),
@@ -262,6 +263,7 @@ def _plain(hit: dict[str, Any], tenant: str) -> dict[str, Any]:
             "session_id": message.get("session_id"),
             "role": message.get("role"),
         }
+    metadata |= {"subject": hit.get("subject")}
     return {
         "memory_id": memory["id"] if memory is not None else None,
         "content": hit.get("content", ""),

@@ -123,17 +123,20 @@ def search(
     if json:
         print_json(found)
         return
+    others = any(hit.subject for hit in found.results)
     rows = [
         [
             f"{hit.score:.3f}",
             hit.type,
             moment(hit.event_time or hit.created_at),
             hit.content,
+            *([hit.subject or ""] if others else []),
             *([_parts(hit.explain)] if explain else []),
         ]
         for hit in found.results
     ]
-    columns = ["score", "what", "when", "text", *(["made of"] if explain else [])]
+    columns = ["score", "what", "when", "text"]
+    columns += [*(["whose"] if others else []), *(["made of"] if explain else [])]
     print_table(columns, rows, empty="nothing found")
     if found.degraded:
         typer.echo(f"without: {', '.join(found.degraded)}", err=True)

@@ -49,6 +49,35 @@ async def test_a_search_by_agent_unites_its_own_and_what_others_hold_with_it() -
     assert hydrate_request(batch[0]).message_ids == [IDS[2]]
 
 
+async def test_each_hit_says_whose_it_is_and_who_shares_it() -> None:
+    api = Api()
+    api.index.hits = [hit(ALICE, IDS[1]), hit(ALICE, IDS[2], "message"), hit(BOB, IDS[3])]
+    own = memory_hit(0.6, id=IDS[0], agent_id="bot")
+    shared = memory_hit(0.8, id=IDS[1], user_id="alice", agent_id="bot", shared_by="user:alice")
+    shared = shared.model_copy(update={"subject": "user:alice"})
+    api.router.answers["search"] = m.SearchResult(results=[shared, own], total=2)
+
+    def hydrate(call: Call) -> Hydrated:
+        if call.subject == BOB:
+            return Hydrated(results=[memory_hit(0.9, id=IDS[3], user_id="bob", agent_id="bot")])
+        found = memory_hit(0.7, id=IDS[1], user_id="alice", agent_id="bot")
+        return Hydrated(results=[found, message_hit(0.2, id=IDS[2])])
+
+    api.router.answers["hydrate"] = hydrate
+    async with api.client() as client:
+        answer = await client.post("/api/v1/memories/search", json=QUERY)
+        plain = await client.get("/api/v1/memories/search", params=QUERY)
+    found = m.SearchResult.model_validate(answer.json()).results
+    assert [(one.id, one.subject, one.memory and one.memory.shared_by) for one in found] == [
+        (IDS[3], "user:bob", None),
+        (IDS[1], "user:alice", "user:alice"),
+        (IDS[0], None, None),
+        (IDS[2], "user:alice", None),
+    ]
+    told = [(one["metadata"].get("subject"), one["metadata"].get("shared_by")) for one in plain.json()]
+    assert told == [(one.subject, one.memory.shared_by if one.memory else None) for one in found]
+
+
 async def test_what_does_not_carry_the_label_is_left_out_whatever_the_index_says() -> None:
     api = Api()
     api.index.hits = [hit(ALICE, IDS[1]), hit(ALICE, IDS[2])]
@@ -145,6 +174,27 @@ async def test_a_list_by_agent_goes_through_everyone_once(limit: int) -> None:
                 break
     assert sorted(seen) == IDS[:8]
     assert seen[:2] == IDS[:2], "its own come first"
+
+
+async def test_a_list_has_what_is_shared_with_the_subject_once_and_nothing_shared_with_others() -> None:
+    api = Api()
+    carol = memory(id=IDS[4], user_id="carol", shared_by="user:carol")
+    twice = memory(id=IDS[2], user_id="alice", agent_id="bot", shared_by="user:alice")
+    pages: dict[Subject, list[m.MemoryOut]] = {
+        AGENT: [memory(id=IDS[0], agent_id="bot"), carol, twice],
+        ALICE: [memory(id=IDS[2], user_id="alice", agent_id="bot"), carol],
+    }
+    api.router.answers["list_memories"] = lambda call: m.MemoryPage(
+        memories=pages[call.subject or AGENT], total=2
+    )
+    api.store.scopes["default", "agent", "bot"] = [(AGENT, IDS[0]), (ALICE, IDS[2])]
+    async with api.client() as client:
+        page = (await client.get("/api/v1/memories", params={"agent_id": "bot"})).json()
+    assert [(one["id"], one.get("shared_by")) for one in page["memories"]] == [
+        (IDS[0], None),
+        (IDS[4], "user:carol"),
+        (IDS[2], None),
+    ]
 
 
 async def test_a_list_goes_on_after_a_subject_that_is_gone() -> None:

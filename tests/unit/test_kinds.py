@@ -269,7 +269,7 @@ async def test_a_memory_is_shared_marked_and_gone_at_once(ask: Asking, receiver:
     assert await seen(ask, receiver, "tea") == set()
     assert await seen(ask, FAR, "peanuts") == set()
     (hit,) = (await ask("search", receiver, query="peanuts")).results
-    assert (hit.memory.shared_by, hit.memory.user_id) == ("user:anna", "anna")
+    assert (hit.subject, hit.memory.shared_by, hit.memory.user_id) == ("user:anna", "user:anna", "anna")
     assert "shared_with" not in hit.memory.attributes
     assert (await ask("list_memories", receiver)).total == 1
     with pytest.raises(NotFound):  # seen, and not theirs
@@ -278,6 +278,17 @@ async def test_a_memory_is_shared_marked_and_gone_at_once(ask: Asking, receiver:
     assert await seen(ask, receiver, "soy") == EVERYWHERE
     assert (await ask("unshare_memory", ANNA, id=memory.id, **to)).shares == []
     assert await seen(ask, receiver, "peanuts") == set()
+
+
+async def test_what_is_shared_is_found_by_its_labels_and_in_no_session(ask: Asking) -> None:
+    await ask.add(ANNA, "I am allergic to peanuts.", agent_id="chef", session_id="s", wait=True)
+    memory = await memory_of(ask, ANNA, "peanuts")
+    await ask("share_memory", ANNA, id=memory.id, user_id="bob")
+    for asked, shown in [({"agent_id": "chef"}, 1), ({"agent_id": "waiter"}, 0)]:
+        asked = {"user_id": "bob", **asked}
+        assert len((await ask("search", BOB, query="peanuts", **asked)).results) == shown
+        assert (await ask("list_memories", BOB, **asked)).total == shown
+    assert (await ask("search", BOB, query="peanuts", session_id="s")).results == []
 
 
 @pytest.mark.parametrize("end", ["delete", "erase", "expire", "grant gone"])
