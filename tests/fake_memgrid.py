@@ -21,6 +21,8 @@ class FakeMemgrid:
         self.url = ""
         self.messages: dict[str, list[dict[str, Any]]] = {}
         self.memories: dict[str, list[dict[str, Any]]] = {}
+        self.runs: list[dict[str, Any]] = []
+        """Of everyone, with everything that is told of one."""
         self.requests: list[tuple[str, str, Any]] = []
         self.keys: set[str] = set()
         self.fail: Callable[[str, str, Any], Answer | None] = lambda method, path, body: None
@@ -82,8 +84,19 @@ class FakeMemgrid:
                 start, limit = int(query.get("cursor", 0)), int(query["limit"])
                 cursor = str(start + limit) if start + limit < len(kept) else None
                 return 200, {"messages": kept[start : start + limit], "cursor": cursor}
+            case ("GET", "/runs"):
+                found = [one for one in self.runs if one["status"] == query.get("status", one["status"])]
+                start, limit = int(query.get("cursor", 0)), int(query["limit"])
+                cursor = str(start + limit) if start + limit < len(found) else None
+                return 200, {"runs": found[start : start + limit], "cursor": cursor}
             case ("DELETE", "/memories"):
                 return 200, {"count": len(self.memories.pop(query["user_id"], []))}
+        for one in self.runs:
+            if f"/runs/{one['id']}" in path:
+                if not path.endswith("/drive"):
+                    return 200, one
+                one["status"] = "done"
+                return 200, {"job_id": None, "status": "done", "results": []}
         if path.endswith("/context"):
             return 200, {"context": f"- {unquote(path.split('/')[4])}: {query['message']}", "tokens": 1}
         if path.endswith("/profile"):

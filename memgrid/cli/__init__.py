@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from memgrid._http import sdk_version
-from memgrid.cli import kinds, memories, transfer
+from memgrid.cli import kinds, memories, runs, transfer
 from memgrid.cli.output import MemgridGroup
 
 COMMANDS = "memgrid.commands"
@@ -53,6 +53,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     app.add_typer(memories.app)
     app.add_typer(kinds.app)
+    app.add_typer(runs.app)
     app.add_typer(transfer.app)
     for entry in sorted(entry_points(group=COMMANDS), key=lambda entry: entry.name):
         app.add_typer(entry.load())

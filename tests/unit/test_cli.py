@@ -232,6 +232,61 @@ def test_forgetting_everything_is_confirmed(fake: FakeMemgrid) -> None:
     assert run(fake, "erase", "-u", "a", "-y").stdout == "erased: 0 memories, 1 messages\n"
 
 
+def extraction_run(id_: str, **rest: Any) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "status": "done",
+        "message_ids": ["m0"],
+        "memory_ids": ["1"],
+        "extractor": "llm",
+        "prompt_version": "extract.v2.zh",
+        "model": "small",
+        "input_tokens": 700,
+        "output_tokens": 50,
+        "cost": 0.00025,
+        "llm_calls": 1,
+        "duration_ms": 1234,
+        "created_at": "2026-11-21T12:00:00Z",
+        "recorded": True,
+        "calls": [{"purpose": "extract", "model": "small", "prompt_version": "extract.v2.zh"}],
+        "decisions": [{"action": "ADD", "memory_id": "1", "reason": "new", "claim": "住在杭州"}],
+        "dropped": [{"claim": "住在火星", "reason": "its value was not said"}],
+        **rest,
+    }
+
+
+def test_runs_page_by_page_and_by_status(fake: FakeMemgrid) -> None:
+    fake.runs = [
+        extraction_run("r0"),
+        extraction_run("r1", status="parked", error="the model is away", cost=None, model=None),
+        extraction_run("r2"),
+    ]
+    page = run(fake, "runs", "-u", "a", "--limit", "2")
+    assert page.stdout.splitlines() == [
+        "2026-11-21 12:00:00\tdone\tsmall\t700+50\t0.00025\t1.23 s\t1\t1\tr0\t",
+        "2026-11-21 12:00:00\tparked\tllm\t700+50\t\t1.23 s\t1\t1\tr1\tthe model is away",
+    ]
+    assert page.stderr == "more with --cursor 2\n"
+    rest = run(fake, "runs", "-u", "a", "--limit", "2", "--cursor", "2")
+    assert ("r2" in rest.stdout, rest.stderr) == (True, "")
+    parked = run(fake, "runs", "-u", "a", "--status", "parked", "--json")
+    assert [one["id"] for one in json.loads(parked.stdout)["runs"]] == ["r1"]
+
+
+def test_one_run_tells_why_and_what_it_cost(fake: FakeMemgrid) -> None:
+    fake.runs = [extraction_run("r0", status="parked", error="the model is away")]
+    shown = run(fake, "runs", "r0").stdout
+    for told in ("small", "extract.v2.zh", "700 in, 50 out", "0.00025", "1.23 s", "the model is away"):
+        assert told in shown
+    assert "ADD\t住在杭州\tnew\t1\n" in shown
+    assert "住在火星\tits value was not said\n" in shown
+    assert json.loads(run(fake, "runs", "r0", "--json").stdout)["decisions"][0]["reason"] == "new"
+    assert "driven again: done" in run(fake, "runs", "r0", "--drive").stdout
+    assert run(fake, "runs", "unknown").exit_code == 1
+    assert run(fake, "runs", "r0", "--status", "parked").exit_code == 2
+    assert run(fake, "runs", "--drive").exit_code == 2
+
+
 def test_health(fake: FakeMemgrid) -> None:
     well = run(fake, "health")
     assert well.exit_code == 0
