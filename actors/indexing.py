@@ -19,7 +19,7 @@ from actors.reindex import Refill, documents_of, put_all, reindex_subject
 from actors.resident import Residents
 from cluster.logs import get_log
 from cluster.search_index.behind import DONE, Behind, read_behind, write_behind
-from cluster.search_index.port import IndexDocument, IndexHit, IndexQuery, SearchIndex
+from cluster.search_index.port import IndexDocument, IndexQuery, Proposed, SearchIndex
 from cluster.wide_store.port import StaleRevision, WideStore
 from memgrid.errors import MemgridError
 from memgrid.subject import Subject, shard_of
@@ -167,7 +167,7 @@ class Indexing:
         self._owed += max(1, len(gone))
         self._wake.set()
 
-    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+    async def search(self, query: IndexQuery) -> Proposed:
         """Ask the index. Raises what the index raises, and is `down` then until it answers again."""
         return await self._ask(self._index.search(query))
 

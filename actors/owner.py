@@ -165,7 +165,7 @@ class ShardOwner:
         self.run_details = RunDetails(store, self.residents)
         self.projects = Projects(store, self.configs, clock)
         self.documents = Documents(self.writes)
-        vectors = QueryVectors(embedder, settings.search_timeout_seconds)
+        vectors = self.query_vectors = QueryVectors(embedder, settings.search_timeout_seconds)
         self.events = Events(residents=self.residents, vectors=vectors, clock=clock)
         self.tasks = Tasks(
             residents=self.residents,
@@ -353,6 +353,7 @@ class ShardOwner:
                 self.tasks,
                 self.relations,
                 self.profiles,
+                self.query_vectors,
                 self.contexts,
                 self.sharing,
             ):

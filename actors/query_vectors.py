@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from cluster.embedding.port import Embedder
 from cluster.logs import get_log
+from cluster.wide_store.codec import vector_to_bytes
 from memgrid.errors import Overloaded, Unavailable
+from memgrid.operations import QueryText, QueryVector
+from memgrid.subject import Subject
 
 _log = get_log()
 
@@ -30,3 +33,8 @@ class QueryVectors:
         except (Unavailable, Overloaded, TimeoutError) as error:
             _log.warning("search without vectors", error=str(error))
             return None
+
+    async def query_vector(self, subject: Subject, request: QueryText, request_id: str) -> QueryVector:
+        """The same for one who has no model: the ingress, when it searches across subjects."""
+        vector = await self.of(request.text)
+        return QueryVector(vector=None if vector is None else vector_to_bytes(vector))

@@ -27,8 +27,9 @@ from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
 from cluster.retrieval.overtaken import overtaken_messages
-from cluster.search_index.port import IndexQuery
+from cluster.search_index.port import OLDER_VECTORS, IndexQuery
 from cluster.settings import Settings
+from cluster.wide_store.codec import vector_from_bytes
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import MemgridError, NotFound, Overloaded, Unavailable
 from memgrid.models import (
@@ -146,10 +147,9 @@ class Reads:
                     self._on_searched(subject, -1.0)
                     return cached
                 vector, degraded = await self._vector(embedding)
-                if away or resident.complete or await self._bring_back(resident, query, vector):
-                    degraded = [*degraded, *away]
-                else:
-                    degraded = [*degraded, "search_index"]
+                brought_back = away or resident.complete
+                lacking = [] if brought_back else await self._bring_back(resident, query, vector)
+                degraded = [*degraded, *away, *lacking]
                 offset = decode_offset(query.cursor)
                 spec = self._spec(resident, query, query.top_k + 1, offset)
                 ranked = resident.hot.search(spec, search_terms(query.query), vector, now)
@@ -162,7 +162,8 @@ class Reads:
                     degraded=degraded,
                 )
                 answer = encode(result)
-                if degraded == away and state == (*_state(resident), len(away)):
+                # what did not work just now may work the next time
+                if {*degraded} <= {*away, OLDER_VECTORS} and state == (*_state(resident), len(away)):
                     self.cache.put(key, state, resident.hot.next_end(now), answer)
                 self._on_searched(subject, page[0].score if page else 0.0)
                 return answer
@@ -178,10 +179,7 @@ class Reads:
             missing = [i for i in request.message_ids if resident.hot.message(i) is None]
             if missing:
                 resident.put_messages(await self._store.get_messages(subject, missing))
-            embedding = (
-                None if query.strategy == "full_text" else asyncio.create_task(self._embed(query.query))
-            )
-            vector, _ = await self._vector(embedding)
+            vector = None if request.vector is None else vector_from_bytes(request.vector)
             spec = self._spec(resident, query, len(wanted) + 1)
 
             def is_wanted(unit: Memory | Message) -> bool:
@@ -278,35 +276,36 @@ class Reads:
 
     async def _bring_back(
         self, resident: Resident, query: SearchQuery, vector: NDArray[np.float32] | None
-    ) -> bool:
+    ) -> list[str]:
         """Let the index name older messages that the cache has no room for, so that they are ranked too;
-        whether it could."""
+        what could not take part in that."""
         try:
-            hits = await self._indexing.search(
+            found = await self._indexing.search(
                 IndexQuery(
                     tenant=resident.subject.tenant,
                     subject=resident.subject,
                     kinds=("message",),
                     session=query.session_id,
                     filters=query.filters,
-                    text=None if query.strategy == "vector" else query.query,
+                    text=None if query.strategy == "vector" and vector is not None else query.query,
                     vector=vector,
                     limit=_OLDER,
                 )
             )
         except MemgridError as error:
             _log.warning("search without older messages", error=error.message)
-            return False
-        missing = [hit.id for hit in hits if resident.hot.message(hit.id) is None]
+            return ["search_index"]
+        lacking = [OLDER_VECTORS] if found.cut else []
+        missing = [hit.id for hit in found.hits if resident.hot.message(hit.id) is None]
         if not missing:
-            return True
-        found = await self._store.get_messages(resident.subject, missing)
+            return lacking
+        messages = await self._store.get_messages(resident.subject, missing)
         vectors = await self._store.message_vectors(
-            resident.subject, self._embedder.model, [message.id for message in found]
+            resident.subject, self._embedder.model, [message.id for message in messages]
         )
         by_id = {stored.id: stored.vector for stored in vectors}
-        resident.hot.put_messages((message, by_id.get(message.id)) for message in found)
-        return True
+        resident.hot.put_messages((message, by_id.get(message.id)) for message in messages)
+        return lacking
 
     # memories
 

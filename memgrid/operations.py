@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from memgrid._requests import SubjectRef
 from memgrid.extraction import (
@@ -136,10 +136,30 @@ class Stats(Answer):
     days: list[UserStats]
 
 
+_BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class QueryText(Request):
+    """A question, to be embedded by an owner: whoever searches across subjects has no model."""
+
+    text: Annotated[str, Field(min_length=1, max_length=32_768)]
+
+
+class QueryVector(Answer):
+    model_config = _BYTES
+
+    vector: bytes | None = None
+    """Little-endian 16-bit floats; None when the model cannot give it now."""
+
+
 class Hydrate(Request):
     """Ids that the search index proposed; what the owner does not know is left out."""
 
+    model_config = _BYTES
+
     query: SearchQuery
+    vector: bytes | None = None
+    """The query's, as in `QueryVector`; without it the owner goes by words."""
     memory_ids: list[str] = Field(default_factory=list)
     message_ids: list[str] = Field(default_factory=list)
 
@@ -159,6 +179,7 @@ OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "add_document": (Document, AddResult),
     "search": (SearchQuery, SearchResult),
     "hydrate": (Hydrate, Hydrated),
+    "query_vector": (QueryText, QueryVector),
     "list_memories": (ListQuery, MemoryPage),
     "get_memory": (ById, MemoryOut),
     "update_memory": (UpdateMemory, MemoryOut),

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import httpx
+import numpy as np
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 from cluster.api.app import create_app
-from cluster.search_index.port import IndexHit, IndexQuery
+from cluster.search_index.port import IndexHit, IndexQuery, Proposed
 from cluster.settings import Settings
+from cluster.wide_store.codec import vector_to_bytes
 from cluster.wide_store.port import ApiKeyRow
 from memgrid import kinds
 from memgrid import models as m
 from memgrid.errors import MemgridError, Unavailable
 from memgrid.extraction import ExtractionConfigOut, RunDetail, Usage, UsageDay
-from memgrid.operations import OPERATIONS, Hydrate, Hydrated, Stats
+from memgrid.operations import OPERATIONS, Hydrate, Hydrated, QueryVector, Stats
 from memgrid.profile_config import ProfileConfig, ProfileConfigOut
 from memgrid.routing import Call
 from memgrid.subject import Subject
@@ -27,6 +30,9 @@ NOW = "2026-11-21T08:00:00Z"
 MEMORY = "01936d5e-7c2a-7f3b-9a41-2f8f6f6f0b1c"
 RUN = "01936d5e-8a10-7c55-8e02-4b1f0c9d7e21"
 MESSAGE = "01936d5e-7c2a-7f3b-9a41-000000000001"
+
+VECTOR = vector_to_bytes(np.array([0.6, 0.8], np.float32))
+"""That of every question."""
 
 Answer = BaseModel | bytes | MemgridError | Callable[[Call], BaseModel]
 
@@ -111,6 +117,7 @@ def default_answers() -> dict[str, Answer]:
         "add_document": m.AddResult(job_id="job", status="pending", message_ids=[MESSAGE]),
         "search": m.SearchResult(results=[memory_hit(), message_hit()], total=2),
         "hydrate": Hydrated(results=[]),
+        "query_vector": QueryVector(vector=VECTOR),
         "list_memories": m.MemoryPage(memories=[memory()], total=1),
         "get_memory": memory(),
         "update_memory": memory(),
@@ -252,14 +259,18 @@ class FakeIndex:
 
     def __init__(self) -> None:
         self.hits: list[IndexHit] = []
+        self.cut = False
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.queries: list[IndexQuery] = []
         self.down: Unavailable | None = None
 
-    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+    async def search(self, query: IndexQuery) -> Proposed:
         self.queries.append(query)
+        await self.gate.wait()
         if self.down is not None:
             raise self.down
-        return self.hits
+        return Proposed(self.hits, self.cut)
 
     async def ping(self) -> None:
         if self.down is not None:

@@ -10,50 +10,57 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from cluster.api.exchange import Exchange
 from cluster.model import Labels
-from cluster.search_index.port import IndexHit, IndexQuery
+from cluster.search_index.fusion import fused
+from cluster.search_index.port import OLDER_VECTORS, IndexHit, IndexQuery
+from cluster.wide_store.codec import vector_from_bytes
 from memgrid.errors import InternalError, InvalidInput, MemgridError, Overloaded, Unavailable
 from memgrid.models import ListQuery, ResultType, SearchQuery
-from memgrid.operations import DeleteMemories, Hydrate
+from memgrid.operations import DeleteMemories, Hydrate, QueryText, QueryVector
 from memgrid.routing import Call
 from memgrid.subject import Subject
 
 _CANDIDATES = 4
-"""Index hits asked for per result wanted: some do not survive the owners' checks."""
+"""Proposals read per result wanted: some do not survive the owners' checks."""
 _SCOPE_PAGE = 1000
 
 
 async def search(call: Exchange, subject: Subject, labels: Labels, query: SearchQuery) -> bytes:
     """The subject's own results and those of others with all of `labels`, best first, without a cursor.
 
-    The index proposes by words; the owners rank what it proposes as the query asks.
+    The index proposes by words and by vector, as the query asks, and the best of both are read and ranked
+    by their owners: what an owner does not know is no result. Takes `search_timeout_seconds` at most.
     """
     limit = call.services.settings.search_timeout_seconds
-    own, (proposed, missing) = await asyncio.gather(
-        call.ask("search", subject, query, timeout=limit), _propose(call, labels, query)
+    deadline = time.monotonic() + limit
+    own, proposed = await asyncio.gather(
+        call.ask("search", subject, query, timeout=limit),
+        _propose(call, subject, labels, query, deadline),
     )
     others: dict[Subject, list[IndexHit]] = defaultdict(list)
-    for hit in proposed:
+    for hit in proposed.hits:
         if hit.subject != subject:
             others[hit.subject].append(hit)
-    if not others and not missing:
+    if not others and not proposed.missing:
         return own
     found = msgspec.json.decode(own)
     results: list[dict[str, Any]] = found["results"]
-    degraded: list[str] = [*found.get("degraded", ()), *missing]
+    degraded: list[str] = [*found.get("degraded", ()), *proposed.missing]
     calls = [
         Call(
             "hydrate",
             other,
             Hydrate(
                 query=query,
+                vector=proposed.vector,
                 memory_ids=[hit.id for hit in hits if hit.kind == "memory"],
                 message_ids=[hit.id for hit in hits if hit.kind == "message"],
             ),
@@ -61,7 +68,7 @@ async def search(call: Exchange, subject: Subject, labels: Labels, query: Search
         )
         for other, hits in others.items()
     ]
-    answers = await call.services.router.call_many(calls, timeout=limit)
+    answers = await call.services.router.call_many(calls, timeout=_left(deadline))
     # What carries the label and is shared with the subject, too, is among its own already.
     seen = {hit["id"] for hit in results}
     for asked, answer in zip(calls, answers, strict=True):
@@ -84,31 +91,66 @@ async def search(call: Exchange, subject: Subject, labels: Labels, query: Search
     return msgspec.json.encode(found)
 
 
+class _Proposals(NamedTuple):
+    """What the index names, best first."""
+
+    hits: Sequence[IndexHit]
+    vector: bytes | None
+    """The query's, for the owners."""
+    missing: Sequence[str]
+    """What could not take part."""
+
+
 async def _propose(
-    call: Exchange, labels: Labels, query: SearchQuery
-) -> tuple[Sequence[IndexHit], Sequence[str]]:
-    """Hits of the index, and what was missing while finding them."""
+    call: Exchange, subject: Subject, labels: Labels, query: SearchQuery, deadline: float
+) -> _Proposals:
+    """Ask the index by words, by vector or both in one request."""
+    vector: bytes | None = None
+    missing: list[str] = []
+    if query.strategy != "full_text":
+        vector = await _vector(call, subject, query.query, deadline)
+        if vector is None:
+            missing.append("embedding")
     kinds: tuple[ResultType, ...] = tuple(query.types) if query.types is not None else ("memory", "message")
     filters: dict[str, Any] = {"AND": [query.filters or {}]}
     if query.kinds is not None:
         kinds = tuple(kind for kind in kinds if kind == "memory")
         filters["kind"] = list(query.kinds)
+    candidates = query.top_k * _CANDIDATES
+    question = IndexQuery(
+        tenant=call.tenant,
+        labels=labels,
+        kinds=kinds,
+        session=query.session_id,
+        filters=filters,
+        text=query.query if query.strategy != "vector" or vector is None else None,
+        vector=None if vector is None else vector_from_bytes(vector),
+        limit=candidates,
+    )
     try:
-        hits = await call.services.search_index.search(
-            IndexQuery(
-                tenant=call.tenant,
-                labels=labels,
-                kinds=kinds,
-                session=query.session_id,
-                filters=filters,
-                text=query.query,
-                limit=query.top_k * _CANDIDATES,
-            )
-        )
+        async with asyncio.timeout(_left(deadline)):
+            found = await call.services.search_index.search(question)
+    except (Unavailable, Overloaded, InternalError, TimeoutError) as error:
+        code = error.code if isinstance(error, MemgridError) else "timeout"
+        call.services.log.warning("search index failed", request_id=call.request_id, code=code)
+        return _Proposals((), vector, [*missing, "search_index"])
+    if found.cut:
+        missing.append(OLDER_VECTORS)
+    return _Proposals(fused(found.hits, candidates), vector, missing)
+
+
+async def _vector(call: Exchange, subject: Subject, text: str, deadline: float) -> bytes | None:
+    """The query's vector, of the owner that embeds it for the subject's own search anyway."""
+    try:
+        answer = await call.ask("query_vector", subject, QueryText(text=text), timeout=_left(deadline))
     except (Unavailable, Overloaded, InternalError) as error:
-        call.services.log.warning("search index failed", request_id=call.request_id, code=error.code)
-        return (), ("search_index",)
-    return hits, ()
+        call.services.log.warning("no query vector", request_id=call.request_id, code=error.code)
+        return None
+    return QueryVector.model_validate_json(answer).vector
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _name(subject: Subject) -> str:

@@ -19,7 +19,7 @@ from typing import Literal
 from cluster.search_index import fts5_documents as documents_
 from cluster.search_index.fts5_file import IndexFile, index_files, remove_file
 from cluster.search_index.indexed import check_query
-from cluster.search_index.port import Filling, IndexDocument, IndexedKind, IndexHit, IndexQuery
+from cluster.search_index.port import Filling, IndexDocument, IndexedKind, IndexHit, IndexQuery, Proposed
 from memgrid.subject import Subject, shard_of, subject_from_key
 
 
@@ -63,13 +63,14 @@ class Fts5Index:
             partial(documents_.delete_subject, subject=subject, generation=generation)
         )
 
-    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+    async def search(self, query: IndexQuery) -> Proposed:
         check_query(query)
         if not query.kinds or query.limit < 1:
-            return []
+            return Proposed([])
         files = self._files if query.subject is None else [self._file(query.subject)]
         job = partial(documents_.search, query=query)
-        found = [hit for hits in await asyncio.gather(*(file.read(job) for file in files)) for hit in hits]
+        answers = await asyncio.gather(*(file.read(job) for file in files))
+        found = [hit for hits, _ in answers for hit in hits]
         if len(files) > 1:
             by_text = (hit for hit in found if hit.text_score is not None)
             by_vector = (hit for hit in found if hit.vector_score is not None)
@@ -78,10 +79,13 @@ class Fts5Index:
                 *nlargest(query.limit, by_vector, key=lambda hit: hit.vector_score or 0.0),
             }
             found = list(best)
-        return [
-            IndexHit(subject_from_key(hit.subject), hit.id, hit.kind, hit.text_score, hit.vector_score)
-            for hit in found
-        ]
+        return Proposed(
+            [
+                IndexHit(subject_from_key(hit.subject), hit.id, hit.kind, hit.text_score, hit.vector_score)
+                for hit in found
+            ],
+            cut=any(cut for _, cut in answers),
+        )
 
     async def count(self, subject: Subject) -> int:
         return await self._file(subject).read(partial(documents_.count, subject=subject))

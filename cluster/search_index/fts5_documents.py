@@ -200,15 +200,17 @@ def _clear(connection: sqlite3.Connection, number: int) -> None:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def search(connection: sqlite3.Connection, query: IndexQuery) -> list[Found]:
-    """The best `limit` by words and the best `limit` by vector within the query's scope."""
+def search(connection: sqlite3.Connection, query: IndexQuery) -> tuple[list[Found], bool]:
+    """The best `limit` by words and the best `limit` by vector within the query's scope, and whether there
+    were more vectors than are compared."""
     scope = _scope_match(query)
     by_text: dict[int, float] = {}
     by_vector: dict[int, float] = {}
+    cut = False
     if query.text is not None:
         by_text = _by_text(connection, scope, query.text, query.limit)
     if query.vector is not None:
-        by_vector = _by_vector(connection, scope, query.vector, query.limit)
+        by_vector, cut = _by_vector(connection, scope, query.vector, query.limit)
     found: list[Found] = []
     for number in by_text | by_vector:
         subject, document_id, kind = connection.execute(
@@ -216,7 +218,7 @@ def search(connection: sqlite3.Connection, query: IndexQuery) -> list[Found]:
             (number,),
         ).fetchone()
         found.append(Found(subject, document_id, kind, by_text.get(number), by_vector.get(number)))
-    return found
+    return found, cut
 
 
 def count(connection: sqlite3.Connection, subject: Subject) -> int:
@@ -284,24 +286,26 @@ def _by_text(connection: sqlite3.Connection, scope: str, text: str, limit: int) 
 
 def _by_vector(
     connection: sqlite3.Connection, scope: str, vector: NDArray[np.float32], limit: int
-) -> dict[int, float]:
+) -> tuple[dict[int, float], bool]:
     unit = unit_vector(vector)
     if unit is None:
-        return {}
+        return {}, False
     rows = connection.execute(
         """
         SELECT v.document, v.vector FROM words w JOIN vectors v ON v.document = w.rowid
         WHERE w.words MATCH ? AND length(v.vector) = ? ORDER BY w.rowid DESC LIMIT ?
         """,
-        (scope, unit.size * _HALF.itemsize, MAX_VECTORS),
+        (scope, unit.size * _HALF.itemsize, MAX_VECTORS + 1),
     ).fetchall()
     if not rows:
-        return {}
+        return {}, False
+    cut = len(rows) > MAX_VECTORS
+    del rows[MAX_VECTORS:]
     matrix = np.frombuffer(b"".join(row[1] for row in rows), dtype=_HALF).reshape(len(rows), unit.size)
     scores = np.clip(matrix.astype(np.float32) @ unit, -1.0, 1.0)
     # stable: among equals the document written last comes first
     best = np.argsort(-scores, kind="stable")[:limit]
-    return {rows[index][0]: float(scores[index]) for index in best}
+    return {rows[index][0]: float(scores[index]) for index in best}, cut
 
 
 # --- tokens -----------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ from cluster.search_index.port import (
     Filling,
     IndexDocument,
     IndexedKind,
-    IndexHit,
     IndexQuery,
+    Proposed,
     RefusedDocuments,
 )
 from memgrid.errors import Overloaded, Unavailable
@@ -120,15 +120,15 @@ class OpenSearchIndex:
             if not answer["version_conflicts"]:
                 return
 
-    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+    async def search(self, query: IndexQuery) -> Proposed:
         check_query(query)
         if not query.kinds or query.limit < 1:
-            return []
+            return Proposed([])
         layout = await self._layout()
         search = documents_.search(query, self._versions.read, layout)
         questions = [each for each in (search.words, search.vector) if each is not None]
         if not questions:
-            return []
+            return Proposed([])
         if query.subject is not None:
             erased = documents_.erased_among([query.subject])
             *answers, marks = await self._ask(search.header, [*questions, erased])
@@ -141,7 +141,7 @@ class OpenSearchIndex:
         if query.subject is None and found:
             erased = documents_.erased_among({each.subject for each in found})
             [marks] = await self._ask(search.header, [erased])
-        return documents_.current(found, documents_.floors(marks))
+        return Proposed(documents_.current(found, documents_.floors(marks)))
 
     async def count(self, subject: Subject) -> int:
         routing = documents_.routing_of(subject)

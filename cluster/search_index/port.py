@@ -18,6 +18,8 @@ from memgrid.errors import InternalError
 from memgrid.subject import Subject
 
 IndexedKind = Literal["memory", "message"]
+OLDER_VECTORS: Final = "older_vectors"
+"""What an answer lacks when the vectors of what was written long ago were not compared (`Proposed.cut`)."""
 FOREVER: Final = (1 << 42) - 1
 """The version of a deletion that nothing outlives: a message is never changed, so its version is a time."""
 
@@ -69,6 +71,15 @@ class IndexHit(msgspec.Struct, frozen=True):
     """Cosine, None when only the words found it."""
 
 
+class Proposed(msgspec.Struct, frozen=True):
+    """What a search proposes."""
+
+    hits: Sequence[IndexHit]
+    """The best by words and the best by vector, united; their order means nothing."""
+    cut: bool = False
+    """Whether there were more vectors than are compared: those of what was written long ago were not."""
+
+
 class Filling(msgspec.Struct, frozen=True):
     """How far the index has been filled."""
 
@@ -113,8 +124,8 @@ class SearchIndex(Protocol):
         """Remove everything of the subject that has a generation below `generation`."""
         ...
 
-    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
-        """The best `limit` by words and the best `limit` by vector, united (no fusion, no order)."""
+    async def search(self, query: IndexQuery) -> Proposed:
+        """The best `limit` by words and the best `limit` by vector (`fusion.fused` puts them in order)."""
         ...
 
     async def count(self, subject: Subject) -> int:

@@ -118,7 +118,7 @@ async def count(index: OpenSearchIndex, subject: Subject) -> int:
 async def found(index: OpenSearchIndex, subject: Subject, text: str) -> set[str]:
     await index.refresh()
     query = IndexQuery(tenant="t", subject=subject, text=text, limit=1000)
-    return {hit.id for hit in await index.search(query)}
+    return {hit.id for hit in (await index.search(query)).hits}
 
 
 class Line:
@@ -376,7 +376,7 @@ async def test_who_only_searches_makes_no_index(opensearch: OpenSearchNode, pref
         await reader.search(query)
     writer = index_on(opensearch, prefix)
     await writer.open()
-    assert await reader.search(query) == []
+    assert (await reader.search(query)).hits == []
     await reader.close()
     await writer.close()
 
@@ -403,11 +403,11 @@ async def test_users_metadata_does_not_grow_the_mapping(opensearch: OpenSearchNo
         await index.put(LI, documents)
         await index.refresh()
         query = IndexQuery(tenant="t", subject=LI, text="绿茶", limit=5, filters={"metadata.key4242": 42})
-        assert [hit.id for hit in await index.search(query)] == ["d42"], "it is looked up all the same"
+        assert [hit.id for hit in (await index.search(query)).hits] == ["d42"], "it is looked up all the same"
         ranges = IndexQuery(
             tenant="t", subject=LI, text="绿茶", limit=5, filters={"metadata.key4242": {"gt": 41.5, "lt": 43}}
         )
-        assert [hit.id for hit in await index.search(ranges)] == ["d42"]
+        assert [hit.id for hit in (await index.search(ranges)).hits] == ["d42"]
         assert http.get(f"/{prefix}-*/_mapping").json() == before
     await index.close()
 
@@ -428,12 +428,12 @@ async def test_filters_reach_what_words_alone_would_not_propose(
         wanted = next(memory for memory in page.memories if memory.metadata.get("n") == 17)
         for filters in ({"metadata.n": 17}, {"AND": [{"metadata": {"n": {"gte": 16.5, "lt": 17.5}}}]}):
             narrowed = msgspec.structs.replace(query, filters=filters)
-            assert {hit.id for hit in await index.search(narrowed)} == {wanted.id}
+            assert {hit.id for hit in (await index.search(narrowed)).hits} == {wanted.id}
         await ask("update_memory", LI, id=wanted.id, patch={"metadata": {"n": "changed"}})
         await told(ask)
         await index.refresh()
         changed = msgspec.structs.replace(query, filters={"metadata.n": "changed"})
-        assert {hit.id for hit in await index.search(changed)} == {wanted.id}
+        assert {hit.id for hit in (await index.search(changed)).hits} == {wanted.id}
 
 
 # --- what is gone stays gone ------------------------------------------------------------------

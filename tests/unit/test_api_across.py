@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from cluster.search_index.port import IndexHit
 from memgrid import models as m
 from memgrid.errors import Unavailable
-from memgrid.operations import DeleteMemories, Hydrated
+from memgrid.operations import DeleteMemories, Hydrated, QueryVector
 from memgrid.routing import Call
 from memgrid.subject import Subject
-from tests.api_fakes import Api, hit, hydrate_request, memory, memory_hit, message_hit
+from tests.api_fakes import VECTOR, Api, hit, hydrate_request, memory, memory_hit, message_hit
 
 AGENT = Subject("default", "agent", "bot")
 ALICE = Subject("default", "user", "alice")
@@ -41,12 +42,72 @@ async def test_a_search_by_agent_unites_its_own_and_what_others_hold_with_it() -
     assert (found.total, found.cursor, found.degraded) == (4, None, [])
     [query] = api.index.queries
     assert (query.tenant, query.subject, query.labels, query.text) == ("default", None, {"agent": "bot"}, "x")
+    assert query.vector is not None
+    assert query.vector.tolist() == pytest.approx([0.6, 0.8], abs=1e-3)
     [batch] = api.router.batches
     assert {(call.subject, *hydrate_request(call).memory_ids) for call in batch} == {
         (ALICE, IDS[1]),
         (BOB, IDS[3]),
     }
     assert hydrate_request(batch[0]).message_ids == [IDS[2]]
+    assert {hydrate_request(call).vector for call in batch} == {VECTOR}, "embedded once for all owners"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "text", "vector"),
+    [("full_text", "x", False), ("vector", None, True), ("hybrid", "x", True)],
+)
+async def test_the_index_is_asked_as_the_query_asks(strategy: str, text: str | None, vector: bool) -> None:
+    api = Api()
+    async with api.client() as client:
+        await client.post("/api/v1/memories/search", json={**QUERY, "strategy": strategy})
+    [query] = api.index.queries
+    assert (query.text, query.vector is not None) == (text, vector)
+    assert [call.subject for call in api.router.called("query_vector")] == [AGENT] * vector
+
+
+@pytest.mark.parametrize("strategy", ["vector", "hybrid"])
+@pytest.mark.parametrize("answer", [QueryVector(vector=None), Unavailable("the owner is away")])
+async def test_without_a_vector_it_goes_by_words_and_says_so(
+    strategy: str, answer: QueryVector | Unavailable
+) -> None:
+    api = Api()
+    api.router.answers["query_vector"] = answer
+    api.index.hits = [hit(ALICE, IDS[1])]
+    async with api.client() as client:
+        found = await client.post("/api/v1/memories/search", json={**QUERY, "strategy": strategy})
+    assert found.json()["degraded"] == ["embedding"]
+    [query] = api.index.queries
+    assert (query.text, query.vector) == ("x", None)
+    [call] = api.router.called("hydrate")
+    assert hydrate_request(call).vector is None
+
+
+async def test_vectors_that_were_not_compared_are_named() -> None:
+    api = Api()
+    api.index.cut = True
+    async with api.client() as client:
+        found = await client.post("/api/v1/memories/search", json=QUERY)
+    assert found.json()["degraded"] == ["older_vectors"]
+
+
+async def test_an_index_that_takes_too_long_is_not_waited_for() -> None:
+    api = Api(search_timeout_seconds=0.01)
+    api.index.gate.clear()
+    async with api.client() as client:
+        found = await client.post("/api/v1/memories/search", json=QUERY)
+    assert (found.status_code, found.json()["degraded"]) == (200, ["search_index"])
+
+
+async def test_no_more_are_read_than_one_way_alone_would_propose() -> None:
+    api = Api()
+    by_words = [IndexHit(ALICE, f"w{n}", "memory", 9.0 - n, None) for n in range(8)]
+    by_vector = [IndexHit(BOB, f"v{n}", "memory", None, 0.9 - n / 10) for n in range(8)]
+    api.index.hits = [*by_words, *by_vector]
+    async with api.client() as client:
+        await client.post("/api/v1/memories/search", json={**QUERY, "top_k": 2})
+    read = {call.subject: hydrate_request(call).memory_ids for call in api.router.called("hydrate")}
+    assert read == {ALICE: ["w0", "w1", "w2", "w3"], BOB: ["v0", "v1", "v2", "v3"]}
 
 
 async def test_each_hit_says_whose_it_is_and_who_shares_it() -> None:

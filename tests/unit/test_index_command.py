@@ -58,12 +58,12 @@ async def fill(folder: Path) -> set[str]:
 async def found(folder: Path) -> set[str]:
     index = Fts5Index(folder)
     await index.open()
-    hits = await index.search(IndexQuery(tenant="t", subject=LI, text="绿茶 Hangzhou"))
+    proposed = await index.search(IndexQuery(tenant="t", subject=LI, text="绿茶 Hangzhou"))
     filling = await index.filling(range(4))
     assert filling.filled == set(range(4))
     assert not filling.rebuilding
     await index.close()
-    return {hit.id for hit in hits}
+    return {hit.id for hit in proposed.hits}
 
 
 async def test_it_fills_the_index_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

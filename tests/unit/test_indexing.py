@@ -15,8 +15,8 @@ from cluster.search_index.fts5 import Fts5Index
 from cluster.search_index.port import (
     Filling,
     IndexDocument,
-    IndexHit,
     IndexQuery,
+    Proposed,
     RefusedDocuments,
 )
 from cluster.wide_store.sqlite import SqliteStore
@@ -58,7 +58,7 @@ class Away(Fts5Index):
         self._check()
         await super().delete_subject(subject, generation)
 
-    async def search(self, query: IndexQuery) -> Sequence[IndexHit]:
+    async def search(self, query: IndexQuery) -> Proposed:
         self._check()
         return await super().search(query)
 
@@ -94,7 +94,8 @@ async def until(ready: Callable[[], object], seconds: float = 20) -> None:
 
 
 async def found(index: Fts5Index, subject: Subject, text: str) -> set[str]:
-    return {h.id for h in await index.search(IndexQuery(tenant="t", subject=subject, text=text))}
+    found = await index.search(IndexQuery(tenant="t", subject=subject, text=text))
+    return {hit.id for hit in found.hits}
 
 
 async def lose(index: Fts5Index) -> None:

@@ -23,8 +23,8 @@ async def test_an_index_is_filled_without_what_was_deleted() -> None:
         count = await rebuild(ask.owner.store, anew, shards=4, model="fake")
         expected = {added.message_ids[1], *(memory.id for memory in page.memories[1:])}
         assert count == len(expected)
-        hits = await anew.search(IndexQuery(tenant="t", subject=LI, text="live Hangzhou like green tea"))
-        assert {hit.id for hit in hits} == expected
+        found = await anew.search(IndexQuery(tenant="t", subject=LI, text="live Hangzhou like green tea"))
+        assert {hit.id for hit in found.hits} == expected
         await anew.close()
 
 

@@ -26,7 +26,7 @@ def document(id_: str, text: str = "绿茶", version: int = 1) -> IndexDocument:
 
 
 async def ids(index: Fts5Index, query: IndexQuery = TEA) -> set[str]:
-    return {hit.id for hit in await index.search(query)}
+    return {hit.id for hit in (await index.search(query)).hits}
 
 
 @pytest.fixture
@@ -389,12 +389,16 @@ async def test_opening_all_at_once(tmp_path: Path, damaged: bool) -> None:
 async def test_vectors_are_bounded_to_the_newest(index: Fts5Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fts5_documents, "MAX_VECTORS", 3)
     vector = np.array([1, 0], dtype=np.float32)
+    cut: list[bool] = []
+    query = IndexQuery(tenant="acme", subject=ALICE, vector=vector)
     for n in range(5):
         await index.put(
             ALICE,
             [IndexDocument(id=f"d{n}", kind="message", text="", version=1, generation=0, vector=vector)],
         )
-    assert await ids(index, IndexQuery(tenant="acme", subject=ALICE, vector=vector)) == {"d2", "d3", "d4"}
+        cut.append((await index.search(query)).cut)
+    assert await ids(index, query) == {"d2", "d3", "d4"}
+    assert cut == [False, False, False, True, True], "it is said"
 
 
 async def test_vectors_of_another_dimension_are_not_compared(index: Fts5Index) -> None:

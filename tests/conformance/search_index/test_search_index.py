@@ -47,7 +47,7 @@ def unit(*components: float) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 async def find(index: SearchIndex, subject: Subject | None = ALICE, **query: Any) -> dict[str, IndexHit]:
     tenant = query.pop("tenant", subject.tenant if subject else "acme")
-    hits = await index.search(IndexQuery(tenant=tenant, subject=subject, **query))
+    hits = (await index.search(IndexQuery(tenant=tenant, subject=subject, **query))).hits
     assert len({(hit.subject, hit.id) for hit in hits}) == len(hits), "a hit is listed twice"
     return {hit.id: hit for hit in hits}
 
@@ -265,19 +265,19 @@ async def test_labels_reach_across_subjects(index: SearchIndex, settle: Settle) 
             ],
         )
     await settle(index)
-    hits = await index.search(IndexQuery(tenant="acme", labels={"agent": "bot"}, text="绿茶"))
-    assert {hit.subject.id for hit in hits} == {f"u{n}" for n in range(6)}
-    assert {hit.id for hit in hits} == {"with"}
+    found = await index.search(IndexQuery(tenant="acme", labels={"agent": "bot"}, text="绿茶"))
+    assert {hit.subject.id for hit in found.hits} == {f"u{n}" for n in range(6)}
+    assert {hit.id for hit in found.hits} == {"with"}
     both = await index.search(IndexQuery(tenant="acme", labels={"agent": "bot", "app": "p1"}, text="绿茶"))
-    assert {hit.subject.id for hit in both} == {"u1", "u3", "u5"}
+    assert {hit.subject.id for hit in both.hits} == {"u1", "u3", "u5"}
     nearest = await index.search(
         IndexQuery(tenant="acme", labels={"agent": "bot"}, vector=unit(1, 0), limit=2)
     )
-    assert {(hit.subject.id, hit.id) for hit in nearest} == {("u0", "with"), ("u1", "with")}
+    assert {(hit.subject.id, hit.id) for hit in nearest.hits} == {("u0", "with"), ("u1", "with")}
     narrowed = IndexQuery(
         tenant="acme", subject=Subject("acme", "user", "u2"), labels={"app": "p0"}, text="绿茶"
     )
-    assert [(hit.subject.id, hit.id) for hit in await index.search(narrowed)] == [("u2", "with")]
+    assert [(hit.subject.id, hit.id) for hit in (await index.search(narrowed)).hits] == [("u2", "with")]
 
 
 async def test_a_subject_is_its_own_label(index: SearchIndex, settle: Settle) -> None:
