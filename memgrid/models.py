@@ -342,7 +342,7 @@ class SearchResult(Answer):
     total: int
     cursor: str | None = None
     degraded: list[str] = []
-    """Components that could not take part, for example `embedding`."""
+    """What could not take part: `embedding`, `search_index`, `owners`, `older_vectors`."""
 
 
 class ContextQuery(Request):
