@@ -31,8 +31,8 @@ from typing import Any, Literal
 import yaml
 
 from cluster.model import Memory, Message, Millis
-from cluster.pipeline.dates import day_millis
 from cluster.pipeline.known_index import normalise
+from cluster.pipeline.periods import day_millis
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.slots import SLOTS, Slot
 from cluster.tokens import count_tokens

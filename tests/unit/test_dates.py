@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.pipeline.dates import dates_in, day_millis, day_of, zh_number
+from cluster.pipeline.dates import dates_in
+from cluster.pipeline.periods import day_millis, day_of, zh_number
 
 SAID_AT = calendar.timegm((2023, 5, 10, 23, 59, 59)) * 1000
 

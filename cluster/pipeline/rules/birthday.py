@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cluster.model import Millis
-from cluster.pipeline.dates import day_of
+from cluster.pipeline.periods import day_of
 from cluster.pipeline.rules.chinese import clauses as zh
 from cluster.pipeline.rules.english import clauses as en
 from cluster.pipeline.rules.sentences import Sentence

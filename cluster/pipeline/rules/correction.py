@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from cluster.model import Memory, Message
-from cluster.pipeline.dates import zh_number
 from cluster.pipeline.known_index import normalise
+from cluster.pipeline.periods import zh_number
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.chinese.values import known_place
 from cluster.pipeline.rules.sentences import Sentence

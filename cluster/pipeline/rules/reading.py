@@ -6,7 +6,8 @@ import re
 from typing import NamedTuple
 
 from cluster.model import Millis
-from cluster.pipeline.dates import DateMention, dates_in, day_of, zh_number
+from cluster.pipeline.dates import DateMention, dates_in
+from cluster.pipeline.periods import day_of, zh_number
 from cluster.pipeline.rules import chinese, english
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cluster.pipeline.dates import zh_number
+from cluster.pipeline.periods import zh_number
 from cluster.pipeline.rules.chinese.values import (
     ADVERBS,
     END_PARTICLES,
