@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ _LATE_MS = 11 * 60_000
 """How long after midnight a day is looked into: two clocks, each up to five minutes off, and an append."""
 _ARRIVED_AT_ONCE = 10_000
 _REMEMBERED_WRITERS = 100_000
+_SKIPPED_WRITERS = 16
+"""Each that is skipped is one more read of the day; beyond so many, all of the day is read."""
 
 
 class Arrival(NamedTuple):
@@ -70,6 +72,37 @@ class _Tail(msgspec.Struct, frozen=True, array_like=True):
 
     day: int
     writers: dict[str, _Seen]
+
+
+class Day(NamedTuple):
+    """What arrived on one day, as far as it was read."""
+
+    number: int
+    below: Mapping[str, int]
+    """By writer: what it appended below this number is settled, and was not read."""
+    arrivals: Sequence[Arrival]
+
+    @property
+    def ids(self) -> set[PackedId]:
+        return {id for arrival in self.arrivals for id in packed_ids(arrival.ids)}
+
+    def settled(self, unsettled: Set[PackedId]) -> dict[str, int]:
+        """`below` as it is when all but `unsettled` is settled."""
+        by_writer: dict[str, list[Arrival]] = {}
+        for arrival in self.arrivals:
+            by_writer.setdefault(arrival.writer, []).append(arrival)
+        found = dict(self.below)
+        for writer, arrivals in by_writer.items():
+            below = self.below.get(writer, 0)
+            newest = max(arrival.at for arrival in arrivals)
+            for arrival in sorted(arrivals, key=lambda arrival: arrival.number):
+                may_follow = arrival.number != below and newest - arrival.at <= _GIVE_UP_MS
+                if may_follow or not unsettled.isdisjoint(packed_ids(arrival.ids)):
+                    break
+                below = arrival.number + 1
+            if below:
+                found[writer] = below
+        return found
 
 
 class News(NamedTuple):
@@ -141,20 +174,41 @@ class Arrivals:
         place = (*key_of(subject), generation, Facet.ARRIVAL)
         return await self._connection.row("first_facets", *place, 1) is not None
 
-    async def of_day(self, subject: Subject, generation: int, day: int) -> list[Arrival]:
-        return _arrivals(await self._connection.rows("arrivals", *key_of(subject), generation, day))
+    async def of_day(
+        self, subject: Subject, generation: int, day: int, below: Mapping[str, int]
+    ) -> list[Arrival]:
+        """What arrived on that day, without each writer's numbers below the one given for it."""
+        place = (*key_of(subject), generation, day)
+        if not 0 < len(below) <= _SKIPPED_WRITERS:
+            pages = [await self._connection.rows("arrivals", *place)]
+        else:
+            writers = sorted(below)
+            starts = ["", *(_name(writer, below[writer]) for writer in writers)]
+            ends = [*(f"{writer}/" for writer in writers), "~"]
+            pages = await asyncio.gather(
+                *(
+                    self._connection.rows("arrivals_of", *place, start, end)
+                    for start, end in zip(starts, ends, strict=True)
+                )
+            )
+        found = (arrival for page in pages for arrival in _arrivals(page))
+        return [arrival for arrival in found if arrival.number >= below.get(arrival.writer, 0)]
 
     # what follows
 
-    def position(self, days: dict[int, list[Arrival]], missing: Set[PackedId], at: Millis) -> str:
+    def position(self, days: Iterable[Day], missing: Set[PackedId], at: Millis) -> str:
         """The cursor of who has seen all that arrived on these days, but for `missing`, read at `at`."""
         first = day_of(at - _LATE_MS)
         found: dict[str, list[Arrival]] = {}
-        for day, arrivals in days.items():
-            if day >= first:
-                for arrival in arrivals:
+        below: dict[str, int] = {}
+        for day in days:
+            if day.number >= first:
+                for arrival in day.arrivals:
                     found.setdefault(arrival.writer, []).append(arrival)
-        seen = {writer: _after(0, arrivals, missing) for writer, arrivals in found.items()}
+                for writer in day.below.keys() | {arrival.writer for arrival in day.arrivals}:
+                    number = day.below.get(writer, 0)
+                    below[writer] = min(below.get(writer, number), number)
+        seen = {writer: _after(number, found.get(writer, ()), missing) for writer, number in below.items()}
         return codec.cursor_to_text(_Tail(first, seen))
 
     async def since(self, subject: Subject, generation: int, tail: str) -> News:

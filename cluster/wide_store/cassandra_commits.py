@@ -101,6 +101,7 @@ class Commits:
         deleted = set(changes.delete)
         put = [(memory, body) for memory, body in prepared.memories if memory.id not in deleted]
         self._put_memories(writes, subject, at, put)
+        self._remove_markers(writes, subject, head, changes)
         self._put_runs(writes, subject, at, prepared.runs)
         self._forget_messages(writes, subject, at, changes.delete_messages)
         marks = {id: m for id, m in changes.mark_messages.items() if id not in changes.delete_messages}
@@ -293,6 +294,12 @@ class Commits:
                 scopes.setdefault((label, id), []).append(("put_scope", (*place, HERE, at.revision + 1)))
         writes.before += [list(part) for rows in scopes.values() for part in chunks(rows, NAMES_AT_ONCE)]
 
+    def _remove_markers(self, writes: _Writes, subject: Subject, head: Head, changes: Changes) -> None:
+        used = (*(memory.id for memory in changes.put), *changes.delete)
+        for first, last in self._subjects.markers(subject, head, used):
+            place = (*key_of(subject), head.generation, Section.MEMORY)
+            writes.batch.append(("remove_between", (*place, first, last)))
+
     async def _look_at_memories(
         self, subject: Subject, stored: HeadRow, memory_ids: Sequence[str]
     ) -> _Forgotten:
@@ -365,6 +372,8 @@ class Commits:
         given = {run.id: run for run, _ in runs}
         for old in replaced:
             run = given[old.id]
+            if not set(old.input_ids) <= set(run.input_ids):
+                writes.batch.append(("set_unsettled", (at.revision, *key_of(subject))))
             if old.status == "parked" and run.status != "parked":
                 writes.batch.append(_row(subject, at.generation, Section.PARKED, run.id, GONE))
             for bucket in by_bucket(old.input_ids).keys() - by_bucket(run.input_ids).keys():

@@ -256,7 +256,7 @@ class Graves:
         """Remove all that an erased generation has left."""
         key = key_of(subject)
         registers = await self._connection.rows("buckets", *key, generation)
-        places = {(bucket, slice) for bucket, slice, _ in registers}
+        places = {(bucket, slice) for bucket, slice, *_ in registers}
         await asyncio.gather(
             *(
                 self._connection.run(purge, *key, generation, *place)

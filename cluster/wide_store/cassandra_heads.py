@@ -26,6 +26,8 @@ class HeadRow(NamedTuple):
     settings: bytes = b""
     overlaid: bool = False
     """A commit has marked or deleted messages in this generation."""
+    unsettled: int = 0
+    """The revision of the last commit that took a message out of a run."""
 
     def head(self) -> Head:
         settings = codec.decode_dict(self.settings) if self.settings else {}
@@ -35,8 +37,10 @@ class HeadRow(NamedTuple):
 def head_row(row: Row | None) -> HeadRow:
     if row is None:
         return HeadRow()
-    revision, generation, began, settings, overlaid = row
-    return HeadRow(revision or 0, generation or 0, began or 0, settings or b"", bool(overlaid))
+    revision, generation, began, settings, overlaid, unsettled = row
+    return HeadRow(
+        revision or 0, generation or 0, began or 0, settings or b"", bool(overlaid), unsettled or 0
+    )
 
 
 class Heads:

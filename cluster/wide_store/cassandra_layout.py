@@ -125,10 +125,6 @@ def input_name(bucket: int, run_id: str = "") -> str:
     return f"{bucket:08d}/{run_id}"
 
 
-def input_bucket(name: str) -> int:
-    return int(name[:8])
-
-
 def overlay_name(bucket: int, message_id: str = "") -> str:
     return f"{NO_BUCKET - bucket:08d}/{message_id}"
 

@@ -223,7 +223,7 @@ class Messages:
         """Counted where they are; the slices of a bucket are compared, for they may share a message."""
         key = key_of(subject)
         slices: dict[int, list[int]] = {}
-        for bucket, slice, _ in await self._connection.rows("buckets", *key, head.generation):
+        for bucket, slice, *_ in await self._connection.rows("buckets", *key, head.generation):
             slices.setdefault(bucket, []).append(slice)
 
         async def count(bucket: int, numbers: list[int]) -> int:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from cluster.ids import Clock
-from cluster.model import DAY_MS, Change, ChangeEntry, Memory, Message, Run
+from cluster.model import DAY_MS, Change, ChangeEntry, Head, Memory, Message, Run
 from cluster.wide_store import codec
-from cluster.wide_store.cassandra_arrivals import Arrivals
-from cluster.wide_store.cassandra_connection import CassandraConnection, Statement
+from cluster.wide_store.cassandra_arrivals import Arrivals, Day
+from cluster.wide_store.cassandra_connection import CassandraConnection, Row, Statement
 from cluster.wide_store.cassandra_heads import HeadRow, Heads, OnceWritten, head_row
 from cluster.wide_store.cassandra_layout import (
     CLOSE_AFTER_MS,
     GONE,
     LAST,
-    NO_BUCKET,
     PackedId,
+    Recent,
     Section,
     bucket_of_id,
     bucket_of_packed,
@@ -40,12 +41,56 @@ from memgrid.subject import Subject
 _LOAD_TRIES = 10
 _LOAD_PAGE = 20_000
 """Rows in one page of a load: one page is one moment, so as a rule a load is not torn."""
+_NAMED_AT_MOST = 1_000
+"""New messages whose runs and deletions are looked up by name; for more, all since the oldest are read."""
 _RECORD_PART = 900_000
 """Bytes of a run record in one row: well below the least commit log segment's half."""
 _VECTORS_IN_BATCH = 150
+_WORTH_NOTING = 32
+"""Arrivals that are settled, and that loads would read again."""
+_WORTH_REMOVING = 16
+"""Markers of deleted memories between two that are there."""
+_REMOVED_AT_ONCE = 100
+_REMEMBERED_LOADS = 10_000
 
 _decode_entries = msgspec.msgpack.Decoder(tuple[ChangeEntry, ...]).decode
 _decode_revisions = msgspec.msgpack.Decoder(tuple[int, ...]).decode
+
+
+class _Settled(msgspec.Struct, frozen=True, array_like=True):
+    """Of one day, what a load need not read again."""
+
+    revision: int
+    """At which this was so."""
+    below: dict[str, int]
+
+
+_NOTHING_SETTLED = _Settled(0, {})
+_decode_settled = msgspec.msgpack.Decoder(_Settled).decode
+
+
+class Between(NamedTuple):
+    """Names of a section, the first and the last one included."""
+
+    first: str
+    last: str
+
+
+class _Markers(NamedTuple):
+    """Where a load found nothing but markers of deleted memories."""
+
+    head: tuple[int, int]
+    ranges: list[Between]
+
+
+def _noted(registers: Iterable[Row], head: HeadRow) -> dict[int, _Settled]:
+    """What was noted of the days that are not closed."""
+    notes = {
+        bucket: _decode_settled(value) if value else _NOTHING_SETTLED
+        for bucket, slice, closed, value in registers
+        if slice == 0 and not closed
+    }
+    return {day: note if note.revision >= head.unsettled else _NOTHING_SETTLED for day, note in notes.items()}
 
 
 class Subjects:
@@ -65,6 +110,7 @@ class Subjects:
         self._arrivals = arrivals
         self._clock = clock
         self._walk = Walk(connection)
+        self._markers: Recent[Subject, _Markers] = Recent(_REMEMBERED_LOADS)
 
     # loading
 
@@ -87,60 +133,141 @@ class Subjects:
         generation = head.generation
         if generation != assumed:
             registers = await self._connection.rows("buckets", *key, generation)
-        days = [bucket for bucket, slice, closed in registers if slice == 0 and not closed]
-        arrived = await asyncio.gather(*(self._arrivals.of_day(subject, generation, day) for day in days))
-        candidates = [{id for each in arrivals for id in packed_ids(each.ids)} for arrivals in arrived]
-        oldest = min((bucket_of_packed(id) for ids in candidates for id in ids), default=NO_BUCKET)
-        rows = await self._connection.rows(
-            "rows_between",
-            *(*key, generation),
-            *(Section.INPUT, input_name(oldest), Section.OVERLAY, overlay_name(oldest, LAST)),
-            page_rows=_LOAD_PAGE,
+        noted = _noted(registers, head)
+        days = await asyncio.gather(
+            *(self._day(subject, generation, day, note.below) for day, note in noted.items())
         )
-        if not rows:
-            after = await self._heads.read(subject)
-            if after.revision != head.revision:
-                return None
-        elif len({row[3] for row in rows}) > 1:
+        candidates = [day.ids for day in days]
+        found = await self._decisive(subject, head, set[PackedId]().union(*candidates))
+        if found is None:
             return None
-        else:
-            _, _, _, revision, current, settings, overlaid = rows[0]
-            head = head_row((revision, current, None, settings, overlaid))
-        if head.generation != generation:
+        earlier, (head, rows) = head, found
+        if any(
+            not head.unsettled <= note.revision <= earlier.revision for note in noted.values() if note.below
+        ):
             return None
         settled: set[PackedId] = set()
         memories: list[Memory] = []
+        markers: list[list[str]] = [[]]
         parked: list[Run] = []
         overlays: dict[str, bytes] = {}
         for section, name, value, *_ in rows:
             if section == Section.OVERLAY:
                 overlays[overlay_message(name)] = value
+            elif section == Section.MEMORY:
+                if value == GONE:
+                    markers[-1].append(name)
+                else:
+                    memories.append(codec.decode_memory(value))
+                    markers.append([])
             elif value == GONE:
                 continue
             elif section == Section.INPUT:
                 settled.update(packed_ids(value))
-            elif section == Section.MEMORY:
-                memories.append(codec.decode_memory(value))
             else:
                 parked.append(codec.decode_run(value))
         left = [{unpacked(id): id for id in ids - settled} for ids in candidates]
         pending = await self._pending(subject, generation, set().union(*left), overlays)
         there = {message.id for message in pending}
-        over = [day for day, ids in zip(days, left, strict=True) if there.isdisjoint(ids)]
-        await self._close(subject, generation, over)
-        missing = {
-            packed
-            for ids in left
-            for id, packed in ids.items()
-            if id not in there and overlays.get(id) != GONE
-        }
+        unsettled = {packed for ids in left for id, packed in ids.items() if overlays.get(id) != GONE}
+        over = [day.number for day, ids in zip(days, left, strict=True) if there.isdisjoint(ids)]
+        await asyncio.gather(
+            self._close(subject, generation, over),
+            *(self._note(subject, generation, day, head.revision, unsettled) for day in days),
+        )
+        self._remember_markers(subject, head, markers)
+        missing = unsettled.difference(packed for ids in left for id, packed in ids.items() if id in there)
         return Loaded(
             head=head.head(),
             memories=memories,
             pending=pending,
             parked=parked[::-1],
-            tail=self._arrivals.position(dict(zip(days, arrived, strict=True)), missing, at),
+            tail=self._arrivals.position(days, missing, at),
         )
+
+    async def _decisive(
+        self, subject: Subject, head: HeadRow, new: set[PackedId]
+    ) -> tuple[HeadRow, list[Row]] | None:
+        """The rows of memories and parked runs, and those that decide about the `new` messages, with the head
+        at that moment. None when a commit came between."""
+        place = (*key_of(subject), head.generation)
+        if len(new) > _NAMED_AT_MOST:
+            oldest = min(map(bucket_of_packed, new))
+            first, last = input_name(oldest), overlay_name(oldest, LAST)
+            rows = await self._connection.rows(
+                "rows_between", *place, Section.INPUT, first, Section.OVERLAY, last, page_rows=_LOAD_PAGE
+            )
+            beside = list[Row]()
+        else:
+            rows = await self._connection.rows(
+                "rows_between", *place, Section.MEMORY, "", Section.PARKED, LAST, page_rows=_LOAD_PAGE
+            )
+            beside = await self._beside(subject, head.generation, [unpacked(id) for id in new])
+        if rows:
+            _, _, _, revision, generation, *other = rows[0]
+            current = head_row((revision, generation, None, *other))
+        else:  # read at an unknown moment between two at which the head is the same
+            current = await self._heads.read(subject)
+            if current.revision != head.revision:
+                return None
+        torn = any(row[3] != current.revision for row in itertools.chain(rows, beside))
+        return None if torn or current.generation != head.generation else (current, [*rows, *beside])
+
+    async def _beside(self, subject: Subject, generation: int, message_ids: list[str]) -> list[Row]:
+        """The rows of INPUT and OVERLAY that speak of these messages. To be read last: the runs of a message
+        are known before they are committed, not before they are thought of."""
+        key, place = key_of(subject), (*key_of(subject), generation)
+
+        async def named(section: Section, names: Sequence[str]) -> list[Row]:
+            pages = await asyncio.gather(
+                *(
+                    self._connection.rows("rows_beside", *place, section, list(part))
+                    for part in chunks(names, NAMES_AT_ONCE)
+                )
+            )
+            return [row for page in pages for row in page]
+
+        async def inputs(bucket: int, ids: Sequence[str]) -> list[Row]:
+            found = await self._connection.rows("runs_of", *key, generation, bucket, list(ids))
+            return await named(Section.INPUT, [input_name(bucket, run_id) for (run_id,) in found])
+
+        buckets = by_bucket(message_ids)
+        overlays = [overlay_name(bucket, id) for bucket, ids in buckets.items() for id in ids]
+        pages = await asyncio.gather(
+            named(Section.OVERLAY, overlays),
+            *(inputs(bucket, part) for bucket, ids in buckets.items() for part in chunks(ids, NAMES_AT_ONCE)),
+        )
+        return [row for page in pages for row in page]
+
+    async def _day(self, subject: Subject, generation: int, day: int, below: dict[str, int]) -> Day:
+        return Day(day, below, await self._arrivals.of_day(subject, generation, day, below))
+
+    async def _note(
+        self, subject: Subject, generation: int, day: Day, revision: int, unsettled: set[PackedId]
+    ) -> None:
+        """What is settled need not be read again."""
+        below = day.settled(unsettled)
+        skipped = sum(arrival.number < below.get(arrival.writer, 0) for arrival in day.arrivals)
+        if skipped >= _WORTH_NOTING:
+            note = codec.encode(_Settled(revision, below))
+            await self._connection.run("note_settled", *key_of(subject), generation, day.number, note)
+
+    def _remember_markers(self, subject: Subject, head: HeadRow, markers: Iterable[list[str]]) -> None:
+        ranges = [Between(names[0], names[-1]) for names in markers if len(names) >= _WORTH_REMOVING]
+        if ranges:
+            self._markers.put(subject, _Markers((head.revision, head.generation), ranges[:_REMOVED_AT_ONCE]))
+
+    def markers(self, subject: Subject, head: Head, used: Iterable[str]) -> list[Between]:
+        """Where, as of `head`, the section of memories has nothing but markers, and none of the names `used`.
+
+        A commit that replaces them by one range tombstone each keeps a load from reading every memory that
+        was ever deleted. Only a commit can: a memory that another one adds meanwhile may lie between.
+        """
+        found = self._markers.get(subject)
+        if found is None or found.head != (head.revision, head.generation):
+            return []
+        names = list(used)
+        return [each for each in found.ranges if not any(each.first <= name <= each.last for name in names)]
 
     async def _pending(
         self, subject: Subject, generation: int, ids: Iterable[str], overlays: dict[str, bytes]
@@ -303,16 +430,26 @@ class Subjects:
             return None
         return b"".join(body for _, _, body in rows[: rows[0][1]])
 
-    async def _gone(self, subject: Subject, head: HeadRow, memory_ids: Iterable[str]) -> set[str]:
-        """Those of the memories that were deleted."""
-        place = (*key_of(subject), head.generation, Section.MEMORY)
+    async def _liveness(
+        self, subject: Subject, head: HeadRow, section: Section, memory_ids: Iterable[str]
+    ) -> dict[str, bool]:
+        """Of the memories that the section has a row of, whether it is more than a marker."""
+        place = (*key_of(subject), head.generation, section)
         pages = await asyncio.gather(
             *(
                 self._connection.rows("liveness_named", *place, list(part))
                 for part in chunks(list(dict.fromkeys(memory_ids)), NAMES_AT_ONCE)
             )
         )
-        return {name for page in pages for name, gone in page if gone}
+        return {name: not gone for page in pages for name, gone in page}
+
+    async def _gone(self, subject: Subject, head: HeadRow, memory_ids: Sequence[str]) -> set[str]:
+        """Those of the memories that were deleted: with their marker, or what outlives it."""
+        memories, histories = await asyncio.gather(
+            self._liveness(subject, head, Section.MEMORY, memory_ids),
+            self._liveness(subject, head, Section.HISTORY, memory_ids),
+        )
+        return {id for id in memory_ids if not memories.get(id, id not in histories)}
 
     # embeddings of memories
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from cluster.model import ChangeEntry, Changes, Claim, Head, Memory, Message, Run
+from cluster.wide_store import cassandra_subjects
 from cluster.wide_store.cassandra import CassandraStore
 from cluster.wide_store.port import MessageQuery, StaleRevision, StoredVector, WideStore
 from cluster.wide_store.sqlite import SqliteStore
@@ -220,6 +221,11 @@ class AgainstModel(RuleBasedStateMachine):
         self.arrived[subject] = (self.arrived[subject] | set(ids(page.messages))) & there
         assert self.arrived[subject] == there
 
+    @rule(subject=subjects)
+    def follow_from_here(self, subject: Subject) -> None:
+        self.tails[subject] = self.run(self.store.load(subject)).tail
+        self.arrived[subject] = set(self.model.arrivals(subject))
+
     @invariant()
     def the_subject_is_as_in_the_model(self) -> None:
         if self.touched is not None:
@@ -290,8 +296,10 @@ TestInMemory = InMemory.TestCase
 TestOnDisk = OnDisk.TestCase
 
 
-def test_in_cassandra(cassandra_keyspace: CassandraKeyspace) -> None:
-    """Two processes by turns."""
+def test_in_cassandra(cassandra_keyspace: CassandraKeyspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes by turns, which note at once what a load need not read again."""
+    monkeypatch.setattr(cassandra_subjects, "_WORTH_NOTING", 1)
+    monkeypatch.setattr(cassandra_subjects, "_WORTH_REMOVING", 1)
 
     class InCassandra(AgainstModel):
         in_memory = False
