@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -61,11 +62,21 @@ class Tasks:
         self._commits = commits
         self._vectors = vectors
         self._clock = clock
+        self._recording: WeakValueDictionary[tuple[Subject, str], asyncio.Lock] = WeakValueDictionary()
+        """Held while an experience is made, by the id it is to have."""
 
     async def record_task(self, subject: Subject, request: RecordTask, request_id: str) -> TaskOut:
         """Keep an experience. The same request again changes nothing, and asks no model."""
         check_metadata(request.metadata, "metadata")
         memory_id = message_id(request_id, 0)
+        # A retry that overtakes the first must wait for what the model says to that.
+        recording = self._recording.setdefault((subject, memory_id), asyncio.Lock())
+        async with recording:
+            return await self._record(subject, request, request_id, memory_id)
+
+    async def _record(
+        self, subject: Subject, request: RecordTask, request_id: str, memory_id: str
+    ) -> TaskOut:
         async with self._residents.use(subject, fresh=True) as resident:
             if resident.hot.memory(memory_id) is not None:
                 return task_out(_known(resident, memory_id))

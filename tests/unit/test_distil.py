@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -297,6 +298,22 @@ async def test_a_request_sent_again_asks_no_model_again(llm_server: ScriptedLlmS
     assert again == first
     assert len(chats(llm_server)) == 1
     assert (await usage(ask)).total.runs == 1
+
+
+async def test_a_request_sent_twice_at_once_asks_the_model_once(
+    llm_server: ScriptedLlmServer, ask: Asking
+) -> None:
+    request = "01936d5e-7c2a-7f3b-9a41-2f8f6f6f0b1c"
+    llm_server.reply(good(), advice("When deploying", ("Restart the pods", [3])))
+    first, again, other = await asyncio.gather(
+        ask("record_task", HELPER, request_id=request, **DEPLOY),
+        ask("record_task", HELPER, request_id=request, **DEPLOY),
+        ask("record_task", HELPER, **DEPLOY),
+    )
+    assert again == first
+    assert other.id != first.id
+    assert len(chats(llm_server)) == 2
+    assert len((await ask("tasks", HELPER)).tasks) == 2
 
 
 async def test_a_tenant_s_own_model_is_asked(llm_server: ScriptedLlmServer, no_backoff: None) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,11 +24,12 @@ from benchmarks.labelled.dialogues import LANGUAGES
 from cluster.model import Changes, Head, Memory, Message
 from cluster.pipeline.known_index import KnownIndex
 from cluster.pipeline.merge import merge
-from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
+from cluster.pipeline.port import Candidate
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import Overloaded, Unavailable
 from memgrid.subject import Subject
 from tests.owners import running_owner
+from tests.scripted_extractor import ScriptedExtractor
 
 DIALOGUES = [dialogue for language in LANGUAGES for dialogue in load(language)]
 CONTRADICTING = [
@@ -74,43 +76,18 @@ def split(data: st.DataObject, ids: Sequence[str]) -> list[list[str]]:
     return [list(ids[a:b]) for a, b in itertools.pairwise([0, *cuts, len(ids)])]
 
 
-class Scripted:
-    """Answers perfectly, after having failed as often as it is told to."""
+def perfectly(dialogue: Dialogue) -> Callable[[Message], Iterator[Candidate]]:
+    """The perfect answer to each message, whatever its id has become."""
+    contents = {message.id: message.content for message in dialogue.messages}
+    by_content: dict[str, list[Candidate]] = {}
+    for claim in perfect_answer(dialogue):
+        by_content.setdefault(contents[claim.sources[0]], []).append(claim)
 
-    name = "scripted"
+    def claims(message: Message) -> Iterator[Candidate]:
+        for claim in by_content.get(message.content, ()):
+            yield msgspec.structs.replace(claim, sources=(message.id,))
 
-    def __init__(self, dialogue: Dialogue) -> None:
-        self.failures = 0
-        contents = {message.id: message.content for message in dialogue.messages}
-        self._claims: dict[str, list[Candidate]] = {}
-        for claim in perfect_answer(dialogue):
-            self._claims.setdefault(contents[claim.sources[0]], []).append(claim)
-
-    async def close(self) -> None:
-        return None
-
-    async def extract(
-        self,
-        messages: Sequence[Message],
-        *,
-        earlier: Sequence[Message],
-        known: Sequence[Memory],
-        brief: Brief | None = None,
-        trace: Trace | None = None,
-    ) -> Extraction:
-        await asyncio.sleep(0)
-        if self.failures:
-            self.failures -= 1
-            raise Unavailable("scripted")
-        claims = [
-            Candidate(
-                **{name: getattr(claim, name) for name in claim.__struct_fields__ if name != "sources"},
-                sources=(message.id,),
-            )
-            for message in messages
-            for claim in self._claims.get(message.content, ())
-        ]
-        return Extraction(candidates=tuple(claims), extractor=self.name)
+    return claims
 
 
 class Faulty:
@@ -163,7 +140,7 @@ async def lived(dialogue: Dialogue, batches: Sequence[Sequence[str]], steps: Seq
     """The state of the last owner's list after these batches were added, with what the steps say."""
     store = SqliteStore(":memory:")
     await store.open(shards=4)
-    faulty, extractor = Faulty(store), Scripted(dialogue)
+    faulty, extractor = Faulty(store), ScriptedExtractor(perfectly(dialogue))
     options: dict[str, Any] = {
         "store": faulty,
         "extractor": extractor,
@@ -179,11 +156,12 @@ async def lived(dialogue: Dialogue, batches: Sequence[Sequence[str]], steps: Seq
             await asks[owner]("add", USER, **request(dialogue, batch))
             if step["again"]:
                 await asks[1 - owner]("add", USER, **request(dialogue, batch))
-            extractor.failures, faulty.faults = step["failures"], list(step["faults"])
+            extractor.failures = [Unavailable("scripted")] * step["failures"]
+            faulty.faults = list(step["faults"])
             await asyncio.gather(
                 *(process(ask) for ask in (asks if step["both"] else [asks[owner]])),
             )
-            extractor.failures, faulty.faults = 0, []
+            extractor.failures, faulty.faults = [], []
             if step["restart"]:
                 await contexts[owner].__aexit__(None, None, None)
                 contexts[owner] = running_owner(**options)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from cluster.ids import new_id, system_clock
-from cluster.model import DAY_MS, Memory, Message
-from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
+from cluster.model import DAY_MS
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import (
     Conflict,
@@ -22,55 +21,19 @@ from memgrid.errors import (
 )
 from memgrid.subject import Subject
 from tests.owners import Asking, FakeEmbedder, running_owner
+from tests.scripted_extractor import ScriptedExtractor
 
 LI = Subject("t", "user", "li")
 WANG = Subject("t", "user", "wang")
 
 
-class EchoExtractor:
-    """One claim for each message, the message's own text: a scripted stand-in for a model."""
-
-    name = "echo"
-
-    def __init__(self) -> None:
-        self.failures: list[Exception] = []
-        self.seen: list[list[str]] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.begun = asyncio.Event()
-
-    async def close(self) -> None:
-        return None
-
-    async def extract(
-        self,
-        messages: Sequence[Message],
-        *,
-        earlier: Sequence[Message],
-        known: Sequence[Memory],
-        brief: Brief | None = None,
-        trace: Trace | None = None,
-    ) -> Extraction:
-        self.seen.append([message.id for message in messages])
-        self.begun.set()
-        await self.gate.wait()
-        if self.failures:
-            raise self.failures.pop(0)
-        return Extraction(
-            candidates=tuple(
-                Candidate(kind="fact", text=message.content, sources=(message.id,)) for message in messages
-            ),
-            extractor=self.name,
-        )
+@pytest.fixture
+def extractor() -> ScriptedExtractor:
+    return ScriptedExtractor()
 
 
 @pytest.fixture
-def extractor() -> EchoExtractor:
-    return EchoExtractor()
-
-
-@pytest.fixture
-async def ask(extractor: EchoExtractor) -> AsyncGenerator[Asking]:
+async def ask(extractor: ScriptedExtractor) -> AsyncGenerator[Asking]:
     async with running_owner(extractor=extractor, buffer_idle_seconds=3600) as asking:
         yield asking
 
@@ -100,7 +63,7 @@ async def test_waiting_gives_what_the_extraction_did(ask: Asking) -> None:
 
 
 async def test_a_job_is_pending_until_its_messages_are_in_a_run(
-    ask: Asking, extractor: EchoExtractor
+    ask: Asking, extractor: ScriptedExtractor
 ) -> None:
     added = await ask.add(LI, "I live in Hangzhou")
     assert added.status == "pending"
@@ -195,7 +158,7 @@ async def test_a_deleted_message_does_not_come_back_with_a_retry(ask: Asking) ->
     assert await texts_of(ask, LI) == []
 
 
-async def test_infer_false_keeps_messages_word_for_word(ask: Asking, extractor: EchoExtractor) -> None:
+async def test_infer_false_keeps_messages_word_for_word(ask: Asking, extractor: ScriptedExtractor) -> None:
     added = await ask.add(LI, "Keep me exactly.", infer=False, wait=True)
     page = await ask("list_memories", LI)
     assert [(m.memory, m.kind) for m in page.memories] == [("Keep me exactly.", "note")]
@@ -322,7 +285,9 @@ async def test_erase_forgets_everything_and_the_subject_can_start_anew(ask: Aski
     assert await texts_of(ask, LI) == ["I live in Hangzhou"]
 
 
-async def test_a_failing_extraction_is_retried_then_parked_and_driven_again(extractor: EchoExtractor) -> None:
+async def test_a_failing_extraction_is_retried_then_parked_and_driven_again(
+    extractor: ScriptedExtractor,
+) -> None:
     async with running_owner(extractor=extractor, buffer_idle_seconds=3600, extraction_attempts=3) as ask:
         extractor.failures = [Unavailable(f"down {n}") for n in range(3)]
         added = await ask.add(LI, "I live in Hangzhou", wait=True)
@@ -340,7 +305,7 @@ async def test_a_failing_extraction_is_retried_then_parked_and_driven_again(extr
 
 
 async def test_a_failing_extraction_that_recovers_is_not_parked(
-    ask: Asking, extractor: EchoExtractor
+    ask: Asking, extractor: ScriptedExtractor
 ) -> None:
     extractor.failures = [Unavailable("down")]
     assert (await ask.add(LI, "I live in Hangzhou", wait=True)).status == "done"
@@ -348,7 +313,7 @@ async def test_a_failing_extraction_that_recovers_is_not_parked(
 
 
 async def test_reads_and_adds_go_on_while_an_extraction_is_stuck(
-    ask: Asking, extractor: EchoExtractor
+    ask: Asking, extractor: ScriptedExtractor
 ) -> None:
     extractor.gate.clear()
     await ask.add(LI, "I live in Hangzhou")
@@ -362,7 +327,7 @@ async def test_reads_and_adds_go_on_while_an_extraction_is_stuck(
     assert await texts_of(ask, LI) == ["I live in Hangzhou", "and I like tea"]
 
 
-async def test_a_switched_off_trigger_stays_off_until_asked(extractor: EchoExtractor) -> None:
+async def test_a_switched_off_trigger_stays_off_until_asked(extractor: ScriptedExtractor) -> None:
     async with running_owner(extractor=extractor, buffer_full_tokens=1, buffer_idle_seconds=0.01) as ask:
         await ask("set_buffer_policy", LI, on_full=False, on_idle=False)
         added = await ask.add(LI, "I live in Hangzhou")
@@ -381,7 +346,7 @@ async def test_a_switched_off_trigger_stays_off_until_asked(extractor: EchoExtra
 @pytest.mark.parametrize(
     "settings", [{"buffer_full_tokens": 1}, {"buffer_idle_seconds": 0.01}], ids=["full", "idle"]
 )
-async def test_a_trigger_fires_by_itself(extractor: EchoExtractor, settings: dict[str, float]) -> None:
+async def test_a_trigger_fires_by_itself(extractor: ScriptedExtractor, settings: dict[str, float]) -> None:
     async with running_owner(extractor=extractor, **{"buffer_idle_seconds": 3600, **settings}) as ask:
         added = await ask.add(LI, "I live in Hangzhou")
         await ask.owner.waiters.wait(LI, added.message_ids)
@@ -407,7 +372,7 @@ async def test_answers_from_the_cache_are_never_stale(ask: Asking) -> None:
     assert len((await ask("search", LI, query="tea")).results) > len(first.results)
 
 
-async def test_an_expired_memory_is_not_shown_and_the_sweep_removes_it(extractor: EchoExtractor) -> None:
+async def test_an_expired_memory_is_not_shown_and_the_sweep_removes_it(extractor: ScriptedExtractor) -> None:
     now = system_clock()
     offset = 0
     async with running_owner(
@@ -425,7 +390,7 @@ async def test_an_expired_memory_is_not_shown_and_the_sweep_removes_it(extractor
         assert ask.owner.sweep.expired == 1
 
 
-async def test_cleanup_removes_old_memories_but_not_immutable_ones(extractor: EchoExtractor) -> None:
+async def test_cleanup_removes_old_memories_but_not_immutable_ones(extractor: ScriptedExtractor) -> None:
     now = system_clock()
     offset = 0
     async with running_owner(
@@ -441,7 +406,7 @@ async def test_cleanup_removes_old_memories_but_not_immutable_ones(extractor: Ec
         assert await texts_of(ask, LI) == ["new", "old and dear"]
 
 
-async def test_too_many_waiting_messages_are_refused_with_a_time(extractor: EchoExtractor) -> None:
+async def test_too_many_waiting_messages_are_refused_with_a_time(extractor: ScriptedExtractor) -> None:
     async with running_owner(extractor=extractor, buffer_idle_seconds=3600, max_pending_messages=2) as ask:
         await ask.add(LI, "one", "two")
         with pytest.raises(Overloaded) as refused:
@@ -473,7 +438,7 @@ async def test_too_many_changes_of_one_subject_at_once_are_refused_with_a_time(a
 
 
 async def test_a_restarted_owner_goes_on_where_the_last_one_stopped(
-    extractor: EchoExtractor, tmp_path: object
+    extractor: ScriptedExtractor, tmp_path: object
 ) -> None:
     store = SqliteStore(":memory:")
     await store.open(shards=4)
@@ -490,7 +455,7 @@ async def test_a_restarted_owner_goes_on_where_the_last_one_stopped(
         assert await texts_of(ask, LI) == ["I live in Hangzhou"]
 
 
-async def test_many_subjects_in_little_memory_lose_nothing(extractor: EchoExtractor) -> None:
+async def test_many_subjects_in_little_memory_lose_nothing(extractor: ScriptedExtractor) -> None:
     subjects = [Subject("t", "user", f"u{n}") for n in range(30)]
     async with running_owner(extractor=extractor, buffer_idle_seconds=3600, hot_bytes=1024 * 1024) as ask:
         for subject in subjects:
@@ -520,7 +485,7 @@ class Unclosed:
 async def test_two_owners_of_one_subject_lose_and_double_nothing() -> None:
     store = SqliteStore(":memory:")
     await store.open(shards=4)
-    one, two = EchoExtractor(), EchoExtractor()
+    one, two = ScriptedExtractor(), ScriptedExtractor()
     async with (
         running_owner(store=Unclosed(store), extractor=one, buffer_idle_seconds=3600) as first,
         running_owner(store=Unclosed(store), extractor=two, buffer_idle_seconds=3600) as second,
@@ -553,8 +518,12 @@ async def test_an_owner_sees_at_once_what_another_has_written() -> None:
     store = SqliteStore(":memory:")
     await store.open(shards=4)
     async with (
-        running_owner(store=Unclosed(store), extractor=EchoExtractor(), buffer_idle_seconds=3600) as first,
-        running_owner(store=Unclosed(store), extractor=EchoExtractor(), buffer_idle_seconds=3600) as second,
+        running_owner(
+            store=Unclosed(store), extractor=ScriptedExtractor(), buffer_idle_seconds=3600
+        ) as first,
+        running_owner(
+            store=Unclosed(store), extractor=ScriptedExtractor(), buffer_idle_seconds=3600
+        ) as second,
     ):
         memory_id = (await first.add(LI, "I live in Beijing", wait=True)).memory_id
         assert await texts_of(second, LI) == ["I live in Beijing"]

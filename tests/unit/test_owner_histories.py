@@ -18,12 +18,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cluster.model import Memory, Message
-from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
+from cluster.model import Message
+from cluster.pipeline.port import Candidate
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import Unavailable
 from memgrid.subject import Subject
 from tests.owners import Asking, FakeEmbedder, running_owner
+from tests.scripted_extractor import ScriptedExtractor
 
 T = TypeVar("T")
 SUBJECTS = [Subject("t", "user", name) for name in ("li", "王")]
@@ -35,37 +36,9 @@ STUCK_SECONDS = 15
 """No step takes so long, unless it waits for ever."""
 
 
-class ScriptedExtractor:
-    """One fact a message, its own words; fails as often as it is told to."""
-
-    name = "scripted"
-
-    def __init__(self) -> None:
-        self.failures = 0
-
-    async def close(self) -> None:
-        return None
-
-    async def extract(
-        self,
-        messages: Sequence[Message],
-        *,
-        earlier: Sequence[Message],
-        known: Sequence[Memory],
-        brief: Brief | None = None,
-        trace: Trace | None = None,
-    ) -> Extraction:
-        await asyncio.sleep(0)
-        if self.failures:
-            self.failures -= 1
-            raise Unavailable("scripted")
-        return Extraction(
-            candidates=tuple(
-                Candidate(kind="fact", text=f"fact {message.content}", sources=(message.id,))
-                for message in messages
-            ),
-            extractor=self.name,
-        )
+def fact(message: Message) -> tuple[Candidate, ...]:
+    """One fact a message, its own words."""
+    return (Candidate(kind="fact", text=f"fact {message.content}", sources=(message.id,)),)
 
 
 class Truth:
@@ -89,7 +62,7 @@ class Histories(RuleBasedStateMachine):
         self.truth = {subject: Truth() for subject in SUBJECTS}
         self.keyed: dict[str, tuple[Subject, list[str], list[str]]] = {}
         self.count = 0
-        self.extractor = ScriptedExtractor()
+        self.extractor = ScriptedExtractor(fact)
         self.store = SqliteStore(":memory:")
         self.contexts: list[AbstractAsyncContextManager[Asking]] = []
         self.asks: list[Asking] = []
@@ -144,7 +117,7 @@ class Histories(RuleBasedStateMachine):
     def add(self, owner: int, who: Subject, size: int, keyed: bool, wait: bool) -> None:
         texts = self.words(size)
         key = f"key{self.count}" if keyed else None
-        self.extractor.failures = 0
+        self.extractor.failures = []
         added = self.run(self.asks[owner].add(who, *texts, idempotency_key=key, wait=wait))
         self.take_up(who, added.message_ids, texts)
         if wait:
@@ -181,7 +154,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, who=WHO, failures=st.integers(0, 2))
     def process(self, owner: int, who: Subject, failures: int) -> None:
-        self.extractor.failures = failures
+        self.extractor.failures = [Unavailable("scripted")] * failures
         self.run(self.asks[owner]("process", who))
         self.settled(who)
 
@@ -190,7 +163,7 @@ class Histories(RuleBasedStateMachine):
         async def both() -> None:
             await asyncio.gather(*(ask("process", who) for ask in self.asks))
 
-        self.extractor.failures = 0
+        self.extractor.failures = []
         self.run(both())
         self.settled(who)
 
@@ -206,7 +179,7 @@ class Histories(RuleBasedStateMachine):
                 )
             )[1:]
 
-        self.extractor.failures = 0
+        self.extractor.failures = []
         added = self.run(both())
         for result, text in zip(added, texts, strict=True):
             self.take_up(who, result.message_ids, [text])
@@ -220,9 +193,9 @@ class Histories(RuleBasedStateMachine):
     def park_and_drive(self, owner: int, who: Subject) -> None:
         if not self.truth[who].pending:
             return
-        self.extractor.failures = 3
+        self.extractor.failures = [Unavailable("scripted")] * 3
         self.run(self.asks[owner]("process", who))
-        self.extractor.failures = 0
+        self.extractor.failures = []
         parked = self.run(self.asks[1 - owner]("runs", who, status="parked")).runs
         assert len(parked) == 1
 
