@@ -182,6 +182,7 @@ def _show(report: Report, file: Path, *, json: bool, verb: str) -> None:
                 "rows": report.rows,
                 "vectors": report.vectors,
                 "vectors_left_out": report.vectors_left_out,
+                "not_announced": report.not_announced,
                 "problems": [{"what": each.what, "why": each.why} for each in report.problems],
             }
         )
@@ -194,6 +195,9 @@ def _show(report: Report, file: Path, *, json: bool, verb: str) -> None:
         note(f"{verb} {_counted(whole, report.rows)}")
         if report.already_there and verb == "imported":
             note(f"{report.already_there} subjects were there already", "dim")
+        if report.not_announced:
+            note("servers that run do not know of it: import it again when the store answers", "yellow")
+            note(report.not_announced, "dim")
         if report.vectors_left_out:
             note(f"vectors were left out: {report.vectors_left_out}", "yellow")
     if report.problems:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from actors.reindex import Refill, documents_of, put_all, reindex_subject
 from actors.resident import Residents
 from cluster.logs import get_log
 from cluster.search_index.behind import DONE, Behind, read_behind, write_behind
+from cluster.search_index.imported import Imported, bell, unput, write_put
 from cluster.search_index.port import IndexDocument, IndexQuery, Proposed, SearchIndex
 from cluster.wide_store.port import StaleRevision, WideStore
 from memgrid.errors import MemgridError
@@ -28,7 +29,7 @@ _log = get_log()
 _T = TypeVar("_T")
 
 _CHECK_SECONDS = 5.0
-"""How soon an index that was lost, or is away, is noticed when nobody uses it."""
+"""How soon an index that was lost, or is away, is noticed when nobody uses it, and an import that ended."""
 _AWAY_SECONDS = 1.0
 """How soon one that is back is noticed."""
 MAX_OWED = 100_000
@@ -72,6 +73,10 @@ class Indexing:
         """Shards to put again as a whole."""
         self._unclean: dict[int, frozenset[Subject] | None] = {}
         """By shard, subjects of which the index may hold what is gone; None: any of them."""
+        self._imported: dict[int, Imported] = {}
+        """By shard, what an import has brought and is to be put."""
+        self._bell: str | None = None
+        """As it was last looked at."""
         self._deleting: Counter[Subject] = Counter()
         """Subjects with a commit under way that deletes something."""
         self._rows: dict[int, Behind] = {}
@@ -80,6 +85,7 @@ class Indexing:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._checked = 0.0
+        self._listened = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._filling: asyncio.Task[None] | None = None
         self.down: str | None = None
@@ -183,6 +189,7 @@ class Indexing:
                     await self._recall()
                     known = True
                 await self._round()
+                await self._listen()
                 if told:
                     _log.info("index is back", owed=self._owed)
                 told = False
@@ -212,7 +219,7 @@ class Indexing:
                 self._refill |= self._shards - filling.filled
         await self._deliver_gone()
         await self._deliver_units()
-        if (self._refill or self._unclean) and self._filling is None:
+        if (self._refill or self._unclean or self._imported) and self._filling is None:
             self._filling = asyncio.create_task(self._fill())
         await self._clear_marks()
 
@@ -248,6 +255,7 @@ class Indexing:
         """Put the shards that need it, one after another."""
         refill = Refill(self._store, self._index, self._model)
         empty: list[int] = []
+        imported = dict(self._imported)
         try:
             for shard in sorted(self._refill | self._unclean.keys()):
                 whole = shard in self._refill
@@ -268,6 +276,12 @@ class Indexing:
                         self._suspect(shard, unclean)
                     raise
             await self._ask(self._index.set_filled(empty))
+            for shard, arrived in imported.items():
+                for subject in arrived.subjects or ():  # of None, the whole shard was put above
+                    await self._ask(refill.subject(subject))
+                await write_put(self._store, shard, arrived.id)
+                if self._imported.get(shard) is arrived:
+                    del self._imported[shard]
             _log.info("index filled", documents=refill.documents)
         except MemgridError as error:
             self.failures += 1
@@ -293,7 +307,7 @@ class Indexing:
     # what is owed
 
     def _nothing_owed(self) -> bool:
-        return not (self._units or self._gone or self._refill or self._unclean)
+        return not (self._units or self._gone or self._refill or self._unclean or self._imported)
 
     def _shard(self, subject: Subject) -> int:
         return shard_of(subject, self._of)
@@ -362,8 +376,29 @@ class Indexing:
                     await write_behind(self._store, shard, DONE)
                     del self._rows[shard]
 
+    async def _listen(self) -> None:
+        """Whether an import has ended since it was last looked."""
+        if time.monotonic() - self._listened < _CHECK_SECONDS:
+            return
+        self._listened = time.monotonic()
+        try:
+            rung = await bell(self._store)
+            if rung != self._bell:
+                self._expect(await unput(self._store, self._shards))
+                self._bell = rung
+        except MemgridError as error:
+            _log.warning("imports were not looked for", error=error.message)
+
+    def _expect(self, imported: Mapping[int, Imported]) -> None:
+        self._imported |= imported
+        self._refill |= {shard for shard, arrived in imported.items() if arrived.subjects is None}
+        if imported:
+            self._wake.set()
+
     async def _recall(self) -> None:
-        """What an earlier owner of these shards died owing."""
+        """What an earlier owner of these shards died owing, and imports have brought meanwhile."""
+        self._bell = await bell(self._store)
+        self._expect(await unput(self._store, self._shards))
         for shard in sorted(self._shards):
             behind = await read_behind(self._store, shard)
             if not behind.behind:

@@ -122,14 +122,18 @@ class Refill:
         while True:
             subjects, cursor = await self._store.subjects(shard=shard, cursor=cursor)
             for subject in subjects:
-                put, complete = await _put_subject(self._store, self._index, subject, self._model)
-                self.documents += put
-                if not complete and len(self.late) < MAX_LATE:
-                    self.late.add(subject)
+                await self.subject(subject)
             if cursor is None:
                 break
         await self.clean(shard, clean)
         return self.documents - before
+
+    async def subject(self, subject: Subject) -> None:
+        """Put every memory and message of one subject."""
+        put, complete = await _put_subject(self._store, self._index, subject, self._model)
+        self.documents += put
+        if not complete and len(self.late) < MAX_LATE:
+            self.late.add(subject)
 
     async def clean(self, shard: int, subjects: Set[Subject] | None) -> None:
         """Remove of these subjects what the store no longer has; None: of all that are not erased."""

@@ -15,7 +15,7 @@ async def contents(store: WideStore, *, model: str | None = None) -> dict[Any, A
     rows = await every_page(lambda cursor: store.rows(cursor=cursor, limit=7))
     return {
         "keys": {row.id: row for row in await store.api_keys()},
-        "rows": {(row.table, row.key): row.value for row in rows if row.table != "index_behind"},
+        "rows": {(row.table, row.key): row.value for row in rows if not row.table.startswith("index_")},
         **{subject: await contents_of(store, subject, model=model) for subject in subjects},
     }
 

@@ -18,9 +18,10 @@ from cluster.archive.plain_rows import subject_key_of
 from cluster.archive.reading import ArchiveReader, Line
 from cluster.archive.subject_lines import SubjectLines, parts_of
 from cluster.ids import Clock, system_clock
-from cluster.search_index.behind import mark_behind
+from cluster.search_index.imported import Arrivals
 from cluster.wide_store.port import ApiKeyRow, PlainRow, StaleRevision, WideStore
-from memgrid.subject import Subject, shard_of
+from memgrid.errors import MemgridError
+from memgrid.subject import Subject
 
 AT_A_TIME = 8
 """Subjects that are compared and written side by side: most of the time is spent waiting for the store."""
@@ -55,6 +56,8 @@ class Report:
     """Whether the archive's vectors were taken; else everything is embedded anew."""
     vectors_left_out: str | None = None
     """Why they were not, though the archive has some."""
+    not_announced: str | None = None
+    """Why owners that run now do not know of it before they start again."""
 
 
 async def import_archive(
@@ -102,8 +105,7 @@ class _Work:
         self._model: str | None = None
         self._refused: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
-        self._shards = 0
-        self._marked: set[int] = set()
+        self._arrivals: Arrivals | None = None
         self._report = Report()
 
     async def run(self) -> Report:
@@ -126,12 +128,23 @@ class _Work:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            await self._announce()
         return self._report
+
+    async def _announce(self) -> None:
+        """Also of an import that was interrupted: what it has copied is there."""
+        if self._arrivals is None:
+            return
+        try:
+            await self._arrivals.announce()
+        except MemgridError as error:  # the rows are there: owners find them when they start
+            self._report.not_announced = error.message
 
     async def _compare_stores(self, header: Header) -> None:
         """Its number of shards, and whether it takes the vectors: it has the same model, or none yet."""
         info = await self._store.info()
-        self._shards = info.shards
+        if self._copy:
+            self._arrivals = Arrivals(self._store, info.shards)
         if not header.vectors or header.embedding_model is None or header.embedding_dimension is None:
             return
         if info.embedding_model is None and self._copy:
@@ -180,9 +193,9 @@ class _Work:
         if not difference:
             self._report.already_there += 1
             return None
-        if not self._copy or difference.other or difference.head:
+        if self._arrivals is None or difference.other or difference.head:
             return str(difference)
-        await self._mark_behind(lines.subject)
+        await self._arrivals.expect(lines.subject)
         await copy_missing(self._store, lines, stored, vectors=vectors, clock=self._clock)
         stored = await stored_rows(self._store, lines.subject, self._model, self._clock)
         difference = compare(lines, stored, vectors=vectors, clock=self._clock)
@@ -190,13 +203,6 @@ class _Work:
             return f"it was copied, and is not the same: {difference}"
         self._report.copied.append(lines.subject)
         return None
-
-    async def _mark_behind(self, subject: Subject) -> None:
-        """Before the first write: an import that is killed must not leave the index behind unnoticed."""
-        shard = shard_of(subject, self._shards)
-        if shard not in self._marked:
-            await mark_behind(self._store, [subject])
-            self._marked.add(shard)
 
     async def _rows(self, lines: Sequence[Line]) -> None:
         """API keys and plain rows; those of refused subjects are left out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from cluster.search_index.behind import INDEX_BEHIND
+from cluster.search_index.imported import INDEX_IMPORTED
 from cluster.wide_store.port import PlainRow, WideStore
 from memgrid.subject import Subject
 
@@ -12,7 +13,7 @@ BY_SUBJECT = frozenset({"daily_stats"})
 """Their keys are the subject's, in hexadecimal, a slash, and what is their own."""
 BY_TENANT = frozenset({"extraction_config", "profile_config"})
 """Their keys are the tenant's name, and perhaps a NUL and what is their own."""
-OF_THIS_STORE = frozenset({INDEX_BEHIND, "usage_days"})
+OF_THIS_STORE = frozenset({INDEX_BEHIND, INDEX_IMPORTED, "usage_days"})
 """About a store's own search index, and sums that are made again from the runs."""
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from cluster.wide_store.port import WideStore
-from memgrid.subject import Subject, shard_of
+from memgrid.subject import Subject
 
 INDEX_BEHIND = "index_behind"
 """The table of these rows; the key is the shard's number."""
@@ -47,13 +45,3 @@ async def read_behind(store: WideStore, shard: int) -> Behind:
 async def write_behind(store: WideStore, shard: int, behind: Behind) -> None:
     """Last writer wins."""
     await store.put_row(INDEX_BEHIND, str(shard), msgspec.to_builtins(behind))
-
-
-async def mark_behind(store: WideStore, subjects: Iterable[Subject]) -> None:
-    """Have the index filled with these subjects, which come into the store behind their owners' backs."""
-    shards = (await store.info()).shards
-    for shard in sorted({shard_of(subject, shards) for subject in subjects}):
-        known = await read_behind(store, shard)
-        wanted = known.united(Behind())
-        if wanted != known:
-            await write_behind(store, shard, wanted)

@@ -20,7 +20,7 @@ from cluster.archive.importing import Report, import_archive, verify_archive
 from cluster.archive.lines import Tally, row_hash
 from cluster.archive.reading import DamagedArchive, check_archive
 from cluster.model import ChangeEntry, Changes, Claim, Head, Message
-from cluster.search_index.behind import INDEX_BEHIND
+from cluster.search_index.imported import bell, unput
 from cluster.wide_store.port import ApiKeyRow, Replay, WideStore
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.archives import is_archive
@@ -379,10 +379,10 @@ async def test_wherever_it_is_killed_it_goes_on(landed: bool, monkeypatch: pytes
                     report = None
                 again = await imported(two, archive)
                 assert again.problems == []
-                behind, _ = await two.rows(INDEX_BEHIND)
-                assert {row.key for row in behind if row.value["behind"]} == {
-                    str(shard_of(subject, 16)) for subject in SUBJECTS
-                }
+                named = await unput(two, range(16))
+                assert set[Subject]().union(*(each.subjects or () for each in named.values())) == {*SUBJECTS}
+                assert named.keys() == {shard_of(subject, 16) for subject in SUBJECTS}
+                assert await bell(two) is not None
                 assert await contents(two, model=MODEL) == expected
             if report is not None:
                 break

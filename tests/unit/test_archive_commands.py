@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cluster.search_index.behind import INDEX_BEHIND
+from cluster.search_index.imported import unput
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.cli import build
 from memgrid.subject import Subject, shard_of
@@ -104,13 +104,13 @@ def test_a_server_is_asked_to_fill_its_index(source: str) -> None:
     ran("export", "--all", "--user", USER.id, "--tenant", USER.tenant, "one.jsonl", "--data-dir", source)
     ran("import", "one.jsonl", "--data-dir", "target")
 
-    async def marked() -> list[str]:
+    async def named() -> dict[int, object]:
         store = await opened("target")
-        rows, _ = await store.rows(INDEX_BEHIND)
+        found = await unput(store, range(SHARDS))
         await store.close()
-        return [row.key for row in rows if row.value["behind"]]
+        return {shard: each.subjects for shard, each in found.items()}
 
-    assert asyncio.run(marked()) == [str(shard_of(USER, SHARDS))]
+    assert asyncio.run(named()) == {shard_of(USER, SHARDS): {USER}}
 
 
 def test_parts_of_a_store(source: str) -> None:
