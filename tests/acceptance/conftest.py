@@ -10,14 +10,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
 from cassandra.policies import RoundRobinPolicy
 
 from memgrid import AsyncMemgrid, Memgrid
@@ -111,6 +111,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         running.start()
         yield running
     finally:
+        if (connected := _connected.pop(running.url, None)) is not None:
+            connected.cluster.shutdown()
         running.stop()
 
 
@@ -159,7 +161,10 @@ def data() -> Path:
 def stored(server: Server) -> dict[str, int]:
     """Rows of each table that a write touches, counted in the store itself."""
     if "cassandra_keyspace" in server.settings:
-        return _rows_in_cassandra(server.settings)
+        session = _connected.get(server.url) or _connect(server)
+        return {
+            table: session.execute(f"SELECT count(*) FROM {table}").one()[0] for table in TRACES_IN_CASSANDRA
+        }
     counts = dict.fromkeys(TRACES, 0)
     files = sorted((server.folder / "data").glob("store-*.sqlite"))
     assert files
@@ -170,15 +175,18 @@ def stored(server: Server) -> dict[str, int]:
     return counts
 
 
-def _rows_in_cassandra(settings: Mapping[str, str]) -> dict[str, int]:
+_connected: dict[str, Session] = {}
+"""By the URL of a server, a session with its Cassandra: connecting takes longer than counting."""
+
+
+def _connect(server: Server) -> Session:
+    settings = server.settings
     points, port = settings["cassandra_contact_points"].split(","), int(settings["cassandra_port"])
     profile = ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=60)
     profiles = {EXEC_PROFILE_DEFAULT: profile}
-    with Cluster(points, port=port, execution_profiles=profiles, protocol_version=5) as cluster:
-        session = cluster.connect(settings["cassandra_keyspace"])
-        return {
-            table: session.execute(f"SELECT count(*) FROM {table}").one()[0] for table in TRACES_IN_CASSANDRA
-        }
+    cluster = Cluster(points, port=port, execution_profiles=profiles, protocol_version=5)
+    _connected[server.url] = session = cluster.connect(settings["cassandra_keyspace"])
+    return session
 
 
 def waiting(server: Server) -> int:

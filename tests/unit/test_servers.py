@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -166,6 +167,31 @@ def test_compose_changes_what_the_image_has_otherwise() -> None:
     settings = OpenSearch().configuration(Path("/here"))
     for name in ("discovery.type", "action.auto_create_index"):
         assert theirs[name] == str(settings[name]).lower()
+
+
+def test_memgrid_understands_what_compose_says_of_it() -> None:
+    text = (REPOSITORY / "compose.yaml").read_text(encoding="utf-8")
+    named = dict(re.findall(r"(MEMGRID_\w+)=(\S+)", text))
+    settings = load_settings(environ=named, env_file=None)
+    assert (settings.wide_store, settings.search_index) == ("cassandra", "opensearch")
+    assert len(settings.model_fields_set) == len(named) == 4
+
+
+def test_compose_is_written_as_compose_reads_it() -> None:
+    compose = yaml.safe_load((REPOSITORY / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose.keys() == {"name", "services", "volumes"}
+    duration = re.compile(r"(\d+(us|ms|s|m|h))+")
+    for service in compose["services"].values():
+        assert service.keys() <= {
+            *("image", "environment", "ports", "volumes", "healthcheck", "stop_grace_period", "restart")
+        }
+        for name, value in service["environment"].items():
+            assert isinstance(value, str), f"{name}: YAML makes something else of what the process must get"
+        check = service["healthcheck"]
+        assert check.keys() == {"test", "interval", "timeout", "retries", "start_period"}
+        times = (service["stop_grace_period"], check["interval"], check["timeout"], check["start_period"])
+        assert all(duration.fullmatch(each) for each in times)
+        assert all(published.startswith("127.0.0.1:") for published in service["ports"])
 
 
 def test_compose_keeps_data_and_knows_when_it_is_ready() -> None:
@@ -347,8 +373,7 @@ def test_a_server_that_dies_says_what_it_said(tmp_path: Path, process: ServerPro
 def starter(folder: Path, *, detached: bool) -> Generator[tuple[subprocess.Popen[str], psutil.Process]]:
     """Another Python that has started a server from a thread which has ended since."""
     code = (
-        "import signal, sys, threading, pathlib\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored\n"
+        "import sys, threading, pathlib\n"
         "from tests.servers.processes import ServerProcess\n"
         f"process = ServerProcess(pathlib.Path({str(folder)!r}), detached={detached})\n"
         f"thread = threading.Thread(target=lambda: process.start({SLEEP!r}, cwd=pathlib.Path('/')))\n"
