@@ -44,7 +44,7 @@ _CODE_OF_STATUS: Final = {
     422: "invalid_input",
     429: "overloaded",
     431: "payload_too_large",
-    500: "internal_error",
+    500: "unavailable",  # the front door's, when the process that was to answer has died
     502: "unavailable",
     503: "unavailable",
     504: "unavailable",

@@ -88,9 +88,10 @@ class AsyncMemgrid(MemgridApi):
 
     `base_url` and `api_key` default to MEMGRID_URL (http://127.0.0.1:8005) and MEMGRID_API_KEY. `timeout` is
     in seconds, for connecting and for each answer; calls that wait for an extraction get 600 at least.
-    Connections that fail and answers 429, 502, 503 and 504 are tried again up to `max_retries` times,
-    with backoff and honouring Retry-After; every add carries an idempotency key, so that a second
-    attempt changes nothing. One client serves any number of concurrent calls; share it.
+    Connections that fail and answers 429, 502, 503 and 504 (and a 500 that is not memgrid's own, but of a
+    front door) are tried again up to `max_retries` times, with backoff and honouring Retry-After; every
+    add carries an idempotency key, so that a second attempt changes nothing. One client serves any number
+    of concurrent calls; share it.
     `language` is that of the server's own texts (Chinese unless given). `transport` replaces the network,
     for tests.
     """
