@@ -22,8 +22,9 @@ app = typer.Typer()
 def reindex(data_dir: DataDir = None, config: ConfigFile = None, json: Json = False) -> None:
     """Make the search index anew from the store, while serving.
 
-    Searches and writes go on meanwhile: a new index is filled beside the old one and takes its place at the
-    end. Interrupted, the same command goes on where it was.
+    Searches and writes go on meanwhile: a new index is filled beside the old
+    one and takes its place at the end. Interrupted, the same command goes on
+    where it was.
 
     \b
     memgrid reindex

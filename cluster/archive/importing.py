@@ -23,7 +23,7 @@ from cluster.wide_store.port import ApiKeyRow, PlainRow, StaleRevision, WideStor
 from memgrid.errors import MemgridError
 from memgrid.subject import Subject
 
-AT_A_TIME = 8
+AT_A_TIME = 16
 """Subjects that are compared and written side by side: most of the time is spent waiting for the store."""
 _ROWS_AT_A_TIME = 64
 

@@ -8,14 +8,17 @@ owner looks at that alone, however many shards it has, and reads the others when
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
 from cluster.ids import new_id
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject, shard_of
+
+_T = TypeVar("_T")
 
 INDEX_IMPORTED: Final = "index_imported"
 """The table of these rows."""
@@ -54,14 +57,14 @@ class Arrivals:
         self._of = shards
         self._named: dict[int, Imported] = {}
         """By shard, what this import has written."""
-        self._writing = asyncio.Lock()
+        self._writing: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By shard, held from reading its row to writing it."""
 
     async def expect(self, subject: Subject) -> None:
         """Before the first write to it: should the import be killed, owners know when they start."""
         shard, wanted = shard_of(subject, self._of), frozenset([subject])
-        async with self._writing:
-            if shard not in self._named or not self._named[shard].names(wanted):
-                await self._name(shard, wanted)
+        if shard not in self._named or not self._named[shard].names(wanted):
+            await self._name(shard, wanted)
 
     async def announce(self) -> None:
         """All is written that will be: owners put it from now on, within seconds.
@@ -69,22 +72,24 @@ class Arrivals:
         What an owner has put before counts as not put: it may have seen half of a subject. Another import at
         the same moment may have written over a row, so they are looked at again.
         """
-        async with self._writing:
-            for shard in list(self._named):
-                await self._name(shard, frozenset())
-            for shard, named in list(self._named.items()):
-                there = await read_imported(self._store, shard)
-                if there is None or not there.names(named.subjects):
-                    await self._name(shard, frozenset())
-            await self._store.put_row(INDEX_IMPORTED, _BELL, {"rung": new_id()})
+        shards = list(self._named)
+        await _each(shards, lambda shard: self._name(shard, frozenset()))
+        await _each(shards, self._look_again)
+        await self._store.put_row(INDEX_IMPORTED, _BELL, {"rung": new_id()})
+
+    async def _look_again(self, shard: int) -> None:
+        there = await read_imported(self._store, shard)
+        if there is None or not there.names(self._named[shard].subjects):
+            await self._name(shard, frozenset())
 
     async def _name(self, shard: int, subjects: Subjects) -> None:
         """Add to the row of a shard what this import has named, and what others have that is not put yet."""
-        named = self._named.get(shard) or Imported(id="")
-        there = (await unput(self._store, [shard])).get(shard) or Imported(id="")
-        named = named.joined(subjects).joined(there.subjects)
-        await self._store.put_row(INDEX_IMPORTED, str(shard), msgspec.to_builtins(named))
-        self._named[shard] = named
+        async with self._writing[shard]:
+            named = self._named.get(shard) or Imported(id="")
+            there = await _unput(self._store, shard) or Imported(id="")
+            named = named.joined(subjects).joined(there.subjects)
+            await self._store.put_row(INDEX_IMPORTED, str(shard), msgspec.to_builtins(named))
+            self._named[shard] = named
 
 
 async def bell(store: WideStore) -> str | None:
@@ -95,16 +100,25 @@ async def bell(store: WideStore) -> str | None:
 
 async def unput(store: WideStore, shards: Iterable[int]) -> dict[int, Imported]:
     """By shard, what has been imported and not been put into the index."""
+    asked = list(shards)
+    found = await _each(asked, lambda shard: _unput(store, shard))
+    return {shard: each for shard, each in zip(asked, found, strict=True) if each is not None}
+
+
+async def _unput(store: WideStore, shard: int) -> Imported | None:
+    there = await read_imported(store, shard)
+    return None if there is None or there.id == await read_put(store, shard) else there
+
+
+async def _each(shards: Sequence[int], work: Callable[[int], Awaitable[_T]]) -> list[_T]:
+    """`work` on every shard, many side by side: most of it is waiting."""
     gate = asyncio.Semaphore(_AT_A_TIME)
 
-    async def one(shard: int) -> Imported | None:
+    async def one(shard: int) -> _T:
         async with gate:
-            there = await read_imported(store, shard)
-            return None if there is None or there.id == await read_put(store, shard) else there
+            return await work(shard)
 
-    asked = list(shards)
-    found = await asyncio.gather(*(one(shard) for shard in asked))
-    return {shard: each for shard, each in zip(asked, found, strict=True) if each is not None}
+    return await asyncio.gather(*(one(shard) for shard in shards))
 
 
 async def read_imported(store: WideStore, shard: int) -> Imported | None:
