@@ -12,13 +12,11 @@ from cluster.entities import count_entities, entities_of
 from cluster.ids import Clock
 from cluster.model import ChangeEntry, Changes, Memory
 from cluster.pipeline.known_index import normalise
-from cluster.relations import link_text, related
+from cluster.relations import MAX_LINKS, link_text, related
 from memgrid.errors import InvalidInput, NotFound
 from memgrid.kinds import Entity, EntityOut, EntityPage, EntityQuery, LinkMemory, Related, Relation
 from memgrid.operations import ById, Page
 from memgrid.subject import Subject
-
-MAX_LINKS = 100
 
 
 class Relations:

@@ -4,7 +4,8 @@
 - `contradiction`: both stand and cannot both be true (one of them may not be changed).
 - `refinement`: the same slot, and one value says more ("tea", "green tea").
 - `same_entity`: they name the same person, place, organisation, product or pet.
-- `cause`, and any other: given by a caller, kept in the memory's `links` as `type:id`.
+- `cause`, `effect`: why it is so, and what is so because of it: as the speaker says, or a caller.
+  Kept in the `links` of the effect as `cause:id`; so are others that a caller gives.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from cluster.pipeline.known_index import KnownIndex, claim_of, normalise
 from memgrid.kinds import RelationType
 
 MAX_RELATIONS: Final = 100
+MAX_LINKS: Final = 100
+"""Links that one memory keeps."""
 _TYPES: Final = frozenset(get_args(RelationType))
 _SELF: Final = ("basic_info", "name")
 
@@ -32,7 +35,7 @@ class Link(NamedTuple):
 
 
 def link_text(kind: RelationType, memory_id: str) -> str:
-    """How a link that a caller gave is kept."""
+    """How a link is kept."""
     return f"{kind}:{memory_id}"
 
 
@@ -56,7 +59,7 @@ def _links(memory: Memory, known: KnownIndex, now: Millis) -> Iterator[Link]:
         kind, _, other_id = link.partition(":")
         if kind in _TYPES and other_id in memories:
             yield Link(cast("RelationType", kind), memories[other_id])
-    own = {link_text(kind, memory.id): kind for kind in _TYPES}
+    own = {link_text(kind, memory.id): "effect" if kind == "cause" else kind for kind in _TYPES}
     for other in memories.values():
         for link in other.links:
             if link in own:

@@ -11,7 +11,9 @@ from memgrid.models import Answer, Identifier, Limit, MemoryOut, Request
 
 Cursor = Annotated[str, Field(max_length=1024)]
 Text = Annotated[str, Field(min_length=1, max_length=65_536)]
-RelationType = Literal["superseded_by", "supersedes", "contradiction", "refinement", "cause", "same_entity"]
+RelationType = Literal[
+    "superseded_by", "supersedes", "contradiction", "refinement", "cause", "effect", "same_entity"
+]
 EntityType = Literal["person", "place", "organisation", "product", "pet", "other"]
 Outcome = Literal["success", "failure", "unknown"]
 
@@ -157,7 +159,7 @@ class Related(Answer):
 
 
 class LinkBody(Request):
-    """A relation that the caller knows of, to the memory `memory_id`."""
+    """A relation that the caller knows of: the memory `memory_id` is this one's cause, refines it, …"""
 
     type: Literal["cause", "refinement", "contradiction", "same_entity"]
     memory_id: Identifier

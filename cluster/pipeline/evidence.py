@@ -12,6 +12,8 @@ The rule, for Chinese and English alike (texts are compared without case, accent
 4. It names nobody and nothing that was not named: a capitalised word of a claim in Latin script must be in
    something the model was shown.
 5. It is in the language that was spoken.
+6. Why it is so is believed where a message it names says "because", "so" or the like, in a quote that also
+   speaks of what is named as the cause.
 """
 
 from __future__ import annotations
@@ -46,6 +48,16 @@ _ALWAYS_KNOWN = re.compile(
     r"nov(ember)?|dec(ember)?|mon(day)?|tues?(day)?|wed(nesday)?|thu(rs(day)?)?|fri(day)?|sat(urday)?|sun(day)?",
     re.I,
 )
+_CAUSAL = re.compile(
+    r"\b(?:because|'?cause|since|so|due to|owing to|thanks to|therefore|that's why|which is why|that is why|"
+    r"hence|the reason|as a result|made me|led to|leads to|lets me)\b|"
+    r"因为|因為|由于|由於|所以|因此|因而|于是|於是|是为了|是為了|导致|導致|害得|使得|原因",
+    re.I,
+)
+_THAT_IS_WHY = re.compile(
+    r"\W*(?:that's why|that is why|which is why|so|therefore|as a result|所以|因此|因而|于是|於是)", re.I
+)
+"""Refers to what was said before it."""
 _GENERIC = frozenset({*tokens("user"), *tokens("用户")})
 _COPIED = re.compile(
     r"(nick|full_|first_|last_|family_)?name|residence|city|hometown|birthplace|address|company|employer|"
@@ -89,6 +101,23 @@ def why_not(claim: Claim, shown: Shown, words: set[str]) -> str | None:
         or _miscopied(claim, shown)
         or _invented_name(claim, words)
     )
+
+
+def why_not_cause(quote: str, effect: Claim, cause: str, shown: Shown) -> str | None:
+    """Why a cause of a claim is not believed; None when it is. `cause` is what the cause is said to be."""
+    people = _people(shown.named(effect.evidence))
+    if not _plain(quote) or not any(_plain(quote) in _plain(message.content) for message in people):
+        return "its cause is not in the messages it names"
+    if _CAUSAL.search(quote) is None:
+        return "nothing says that it is the cause"
+    if _THAT_IS_WHY.match(quote) is None and not _telling(quote) & _telling(cause):
+        return "what says why speaks of something else"
+    return None
+
+
+def _telling(text: str) -> set[str]:
+    """The terms of a text that mean something by themselves."""
+    return {term for term in search_terms(text) if len(term) > 3 or _HAN.search(term)} - _GENERIC
 
 
 def why_not_variable(claim: VariableClaim, shown: Shown) -> str | None:

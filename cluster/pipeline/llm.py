@@ -21,7 +21,14 @@ from cluster.llm.prices import Price
 from cluster.logs import get_log
 from cluster.model import Memory, Message, Millis
 from cluster.pipeline import distil, llm_input
-from cluster.pipeline.evidence import Shown, is_person, speaks_otherwise, why_not, why_not_variable
+from cluster.pipeline.evidence import (
+    Shown,
+    is_person,
+    speaks_otherwise,
+    why_not,
+    why_not_cause,
+    why_not_variable,
+)
 from cluster.pipeline.llm_answer import Answer, Claim, VariableClaim, read_answer
 from cluster.pipeline.llm_input import Language
 from cluster.pipeline.port import (
@@ -37,7 +44,7 @@ from cluster.pipeline.port import (
 from cluster.prompts import Prompt, Prompts, schema
 from memgrid.errors import MemgridError
 
-PROMPT: Final = "extract.v2"
+PROMPT: Final = "extract.v3"
 MAX_CALLS: Final = 3
 """Calls for one part of a run: the question, and at most two reasons to ask again."""
 MAX_SUMMARY: Final = 600
@@ -156,6 +163,7 @@ class LlmExtractor:
         """The claims that the messages bear out, as candidates; the others are counted and told."""
         words = given.words()
         found: list[Candidate] = []
+        believed: list[Claim] = []
         dropped = [Dropped(text=text, reason=f"malformed: {error}") for text, error in answer.faults]
         for claim in answer.memories:
             sources = given.named(claim.evidence)
@@ -166,9 +174,12 @@ class LlmExtractor:
             else:
                 reason = why_not(claim, given, words)
             if reason is None:
-                found.append(_candidate(claim, sources))
+                believed.append(claim)
             else:
                 dropped.append(_dropped(claim.text, reason, sources))
+        for claim in believed:
+            causes = _causes(claim, believed, given, dropped)
+            found.append(_candidate(claim, given, causes))
         for variable in answer.variables:
             sources = given.named(variable.evidence)
             reason = why_not_variable(variable, given)
@@ -305,7 +316,8 @@ class _Conversation:
         )
 
 
-def _candidate(claim: Claim, sources: Sequence[Message]) -> Candidate:
+def _candidate(claim: Claim, given: Shown, causes: tuple[str, ...]) -> Candidate:
+    sources = given.named(claim.evidence)
     return Candidate(
         kind=claim.kind,
         text=claim.text.strip(),
@@ -321,7 +333,35 @@ def _candidate(claim: Claim, sources: Sequence[Message]) -> Candidate:
         confidence=claim.confidence,
         language="zh" if looks_chinese(claim.text) else "en",
         event_time=_day(claim.event_date) or max(message.event_time for message in sources),
+        key=_key(claim, given),
+        causes=causes,
     )
+
+
+def _key(claim: Claim, given: Shown) -> str:
+    return "" if claim.n is None else f"{given.said[0].id}/{claim.n}"
+
+
+def _causes(claim: Claim, believed: Sequence[Claim], given: Shown, dropped: list[Dropped]) -> tuple[str, ...]:
+    """Why the claim is so, as far as the messages say it; what they do not is added to `dropped`."""
+    found: list[str] = []
+    for cause in claim.causes or ():
+        # A number that a continued answer has used again names nothing.
+        others = [each for each in believed if each.n == cause.memory and each is not claim]
+        known = given.known[cause.known - 1 : cause.known] if cause.known and cause.known > 0 else ()
+        if cause.memory is not None and len(others) == 1:
+            key, said = _key(others[0], given), f"{others[0].text} {others[0].value or ''}"
+            reason = why_not_cause(cause.quote, claim, said, given)
+        elif cause.memory is None and known:
+            key, said = known[0].id, known[0].text
+            reason = why_not_cause(cause.quote, claim, said, given)
+        else:
+            key, said, reason = "", cause.quote, "its cause is none of the memories"
+        if reason is None:
+            found.append(key)
+        else:
+            dropped.append(_dropped(f"{claim.text} ← {said}", reason, given.named(claim.evidence)))
+    return tuple(dict.fromkeys(found))
 
 
 def _variable(claim: VariableClaim, sources: Sequence[Message]) -> Candidate:

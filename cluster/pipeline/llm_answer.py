@@ -28,9 +28,18 @@ _ProfileType = Literal[
 ]
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One of "memories", as `extract.v2.schema.json` has it (what v1 had not is optional)."""
+class CauseClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """One of "causes": by number another of "memories", or one of "known"."""
 
+    memory: int | None = None
+    known: int | None = None
+    quote: _Value
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One of "memories", as `extract.v3.schema.json` has it (what versions before had not is optional)."""
+
+    n: int | None = None
     text: _Text
     kind: Literal["fact", "profile", "event", "task"]
     evidence: list[int]
@@ -46,6 +55,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     event_date: str | None = None
     event_end: str | None = None
     when_to_use: _Value | None = None
+    causes: list[CauseClaim] | None = None
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
 
 

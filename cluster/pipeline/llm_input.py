@@ -97,7 +97,7 @@ def data(given: Shown, brief: Brief, *, other_characters: int) -> str:
         session = {"session": sessions[message.session]} if len(sessions) > 1 else {}
         numbered.append({"n": n, **session, **_shown(message, other_characters)})
     content = {
-        "known": [memory.text[:MAX_CHARACTERS] for memory in given.known],
+        "known": [{"n": n, "text": memory.text[:MAX_CHARACTERS]} for n, memory in enumerate(given.known, 1)],
         "summary": brief.summaries.get(given.said[-1].session),
         "variables": dict(brief.variables),
         "earlier": [_shown(message, other_characters) for message in given.earlier],

@@ -14,18 +14,18 @@ where a subject's messages have several speakers (claims of two speakers never m
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from cluster.model import DAY_MS, ChangeEntry, Labels, Memory, Message, Millis
+from cluster.model import ChangeEntry, Labels, Memory, Message, Millis
 from cluster.pipeline.known_index import ClaimKey, KnownIndex, claim_of
 from cluster.pipeline.known_index import said_at as last_said
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.usefulness import least_useful, usefulness
+from cluster.relations import MAX_LINKS, link_text
 from memgrid.models import SourceType
 from memgrid.subject import Subject
 
@@ -38,9 +38,6 @@ MAX_SOURCES = 64
 """Message ids kept with a memory: the newest; `evidence` counts them all."""
 MAX_NOTE_CHARACTERS = 65_536
 """A longer message is cut in its note (a commit is bounded); the message itself is kept whole."""
-
-USEFUL_DAYS = 365
-"""After so many days without being said again a memory is half as useful as it was."""
 
 Action = Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
 
@@ -228,6 +225,49 @@ class _Merge:
         )
         self.decided(candidate, "UPDATE", memory, "said again")
 
+    def link_causes(self) -> None:
+        """Link each claim's memory to those of its causes, wherever merging has put them."""
+        places = {d.candidate.key: d.memory_id for d in self.decisions if d.candidate.key}
+        for number, decision in enumerate(self.decisions):
+            if decision.memory_id is None or not decision.candidate.causes:
+                continue
+            named = [places.get(cause, cause) for cause in decision.candidate.causes]
+            causes = [cause for cause in named if cause is not None]
+            if linked := self.link(decision.memory_id, causes):
+                self.decisions[number] = msgspec.structs.replace(
+                    decision,
+                    action="UPDATE" if decision.action == "NONE" else decision.action,
+                    reason=f"{decision.reason}; caused by {', '.join(linked)}",
+                )
+
+    def link(self, memory_id: str, causes: Sequence[str]) -> list[str]:
+        """Give a memory these causes; which of them it had not."""
+        memory = self.get(memory_id)
+        back = link_text("cause", memory_id)
+        new = [
+            cause
+            for cause in dict.fromkeys(causes)
+            if cause != memory_id
+            and (cause in self.touched or cause in self.known.memories)
+            and link_text("cause", cause) not in memory.links
+            and back not in self.get(cause).links
+        ][: max(0, MAX_LINKS - len(memory.links))]
+        if memory.immutable or not new:
+            return []
+        if memory_id not in self.touched:
+            self.entries.append(
+                ChangeEntry(
+                    memory_id=memory_id,
+                    event="UPDATE",
+                    old_text=memory.text,
+                    new_text=memory.text,
+                    reason=f"caused by {', '.join(new)}",
+                )
+            )
+        links = (*memory.links, *(link_text("cause", cause) for cause in new))
+        self.touched[memory_id] = msgspec.structs.replace(memory, links=links)
+        return new
+
     def close(self, memory: Memory, by: Memory, at: Millis) -> None:
         """Supersede `memory` by `by`, whose claim holds from `at`."""
         self.touched[memory.id] = msgspec.structs.replace(
@@ -325,6 +365,7 @@ def merge(
             continue
         at = _time_of(candidate, said_at or {}, now)
         work.decide(candidate, at, new_memory)
+    work.link_causes()
     return _finish(work, max_memories, topic_cap)
 
 
@@ -395,7 +436,7 @@ def _finish(
     if excess > 0:
         everything = (work.known.memories | work.touched).values()
         spare = (memory for memory in everything if memory.id not in dropped)
-        dropped |= dict.fromkeys(_least_useful(spare, excess, work.now), f"cap of {max_memories} memories")
+        dropped |= dict.fromkeys(least_useful(spare, excess, work.now), f"cap of {max_memories} memories")
     decisions = work.decisions
     if dropped:
         decisions = [
@@ -432,30 +473,5 @@ def _beyond_topic_caps(work: _Merge, topic_cap: Callable[[str], int | None]) -> 
     return {
         memory_id: f"cap of {caps[topic]} memories about {topic}"
         for topic, memories in by_topic.items()
-        for memory_id in _least_useful(memories, len(memories) - caps[topic], work.now)
+        for memory_id in least_useful(memories, len(memories) - caps[topic], work.now)
     }
-
-
-def _least_useful(memories: Iterable[Memory], count: int, now: Millis) -> list[str]:
-    chosen = heapq.nsmallest(
-        count,
-        (memory for memory in memories if not memory.immutable and not memory.pinned),
-        key=lambda memory: usefulness(memory, now),
-    )
-    return [memory.id for memory in chosen]
-
-
-def usefulness(memory: Memory, now: Millis) -> tuple[bool, float, Millis, str]:
-    """What caps go by, least useful first; immutable and pinned memories are never asked.
-
-    Those no longer current go before all others, the ones closed earliest first. A current memory is worth
-    confidence · (1 + log2(evidence)) · 2^(-days since it was last said / USEFUL_DAYS); of equals the
-    one less recently updated goes first, then the one with the smaller id.
-    """
-    if not memory.is_current(now):
-        closed = memory.valid_to if memory.valid_to is not None else memory.updated_at
-        return False, closed, 0, memory.id
-    evidence = memory.attributes.get("evidence", len(memory.sources))
-    known_for = 1 + math.log2(max(1, evidence if isinstance(evidence, int) else 1))
-    days = max(0, now - last_said(memory)) / DAY_MS
-    return True, memory.confidence * known_for * 2 ** (-days / USEFUL_DAYS), memory.updated_at, memory.id

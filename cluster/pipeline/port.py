@@ -39,6 +39,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     language: str = "en"
     event_time: Millis | None = None
     valid_from: Millis | None = None
+    key: str = ""
+    """What other claims of the same extraction call it by, where they are its effects."""
+    causes: tuple[str, ...] = ()
+    """Why it is so, as the speaker says: keys of other claims, or ids of known memories."""
 
 
 class EndpointChoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cluster.logs import get_log
 from memgrid.errors import InvalidInput
 
 MAX_PROMPT_BYTES = 65_536
+_log = get_log()
 _TENANT_FOLDER = re.compile(r"(?!\.)[^/\\\0]{1,256}")
 
 
@@ -40,6 +42,15 @@ def names() -> frozenset[str]:
     """The prompts there are."""
     found = (entry.name for entry in files(__name__).iterdir())
     return frozenset(name.removesuffix(".txt") for name in found if name.endswith(".txt"))
+
+
+def _newest(name: str) -> str:
+    """The version of a prompt that is asked with now."""
+    kind, _, language = name.split(".")
+    return max(
+        (each for each in names() if each.startswith(f"{kind}.") and each.endswith(f".{language}")),
+        key=lambda each: int(each.split(".")[1].removeprefix("v")),
+    )
 
 
 class Prompt(NamedTuple):
@@ -89,6 +100,10 @@ class Prompts:
         if not text.strip() or len(raw) > MAX_PROMPT_BYTES:
             raise InvalidInput(
                 f"{path} is empty, or larger than {MAX_PROMPT_BYTES} bytes", field="prompts_dir"
+            )
+        if name != _newest(name):
+            _log.warning(
+                "an edited prompt of a version before is not used", path=str(path), now=_newest(name)
             )
         digest = hashlib.blake2b(raw, digest_size=4).hexdigest()
         self._edited[tenant, name] = Prompt(text, f"{name}+{digest}")

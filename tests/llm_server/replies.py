@@ -131,6 +131,7 @@ def _echo(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return []
     return [
         {
+            "n": n,
             "text": message["text"],
             "kind": "fact",
             "value": None,
@@ -147,7 +148,8 @@ def _echo(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "confidence": 1.0,
             "evidence": [message["n"]],
             "quote": message["text"],
+            "causes": [],
         }
-        for message in given
+        for n, message in enumerate(given, 1)
         if message["role"] not in ("assistant", "system")
     ]

@@ -114,6 +114,83 @@ async def no_messages(ask: Asking) -> bool:
     return not (await ask("messages", ZHANG)).messages
 
 
+# --- causes ---------------------------------------------------------------------------------------
+
+
+ALLERGIC = claim("用户对花生过敏", [1], "我对花生过敏", value="花生", subtopic="allergy", n=1)
+AVOIDS = claim("用户不吃花生酱", [1], "从来不吃花生酱", value="花生酱", subtopic="avoids", n=2)
+
+
+def because(quote: str, memory: int | None = None, known: int | None = None) -> dict[str, Any]:
+    return {"causes": [{"memory": memory, "known": known, "quote": quote}]}
+
+
+async def related_to(ask: Asking, words: str) -> set[tuple[str, str]]:
+    listed = (await ask("list_memories", ZHANG)).memories
+    wanted = next(memory for memory in listed if words in memory.memory)
+    found = (await ask("related", ZHANG, id=wanted.id)).relations
+    return {(relation.type, relation.memory.memory) for relation in found}
+
+
+async def test_what_the_speaker_says_is_why_is_a_link_with_its_evidence(
+    llm_server: ScriptedLlmServer, ask: Asking
+) -> None:
+    why = because("因为我对花生过敏，所以从来不吃花生酱", memory=1)
+    llm_server.reply(answer(ALLERGIC, {**AVOIDS, **why}))
+    await ask.add(ZHANG, "因为我对花生过敏，所以从来不吃花生酱", wait=True)
+    assert await related_to(ask, "不吃") == {("cause", "用户对花生过敏")}
+    assert await related_to(ask, "过敏") == {("effect", "用户不吃花生酱")}
+    run = await last_run(ask)
+    allergic, avoids = run.decisions
+    assert (allergic.reason, avoids.reason) == ("new", f"new; caused by {allergic.memory_id}")
+    assert avoids.message_ids == run.message_ids
+    assert run.dropped == []
+
+
+async def test_the_cause_may_be_known_and_the_link_lands_once(
+    llm_server: ScriptedLlmServer, ask: Asking
+) -> None:
+    llm_server.reply(
+        answer(ALLERGIC),
+        answer(claim("用户不去川菜馆", [1], "不去川菜馆", n=1, **because("所以不去川菜馆", known=1))),
+        answer(
+            claim(
+                "用户不去川菜馆", [1], "我不去川菜馆", n=1, **because("因为花生过敏，我不去川菜馆", known=1)
+            )
+        ),
+    )
+    await ask.add(ZHANG, "我对花生过敏", wait=True)
+    await ask.add(ZHANG, "所以不去川菜馆", wait=True)
+    assert data(llm_server)["known"] == [{"n": 1, "text": "用户对花生过敏"}]
+    await ask.add(ZHANG, "因为花生过敏，我不去川菜馆。", wait=True)
+    assert await related_to(ask, "川菜馆") == {("cause", "用户对花生过敏")}
+    allergy = next(m for m in (await ask("list_memories", ZHANG)).memories if "过敏" in m.memory)
+    await ask("delete_memory", ZHANG, id=allergy.id)
+    assert await related_to(ask, "川菜馆") == set()
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [
+        (because("我对花生过敏，从来不吃花生酱", memory=1), "nothing says that it is the cause"),
+        (because("因为医生说的", memory=1), "its cause is not in the messages it names"),
+        (because("因为今天下雨", memory=1), "what says why speaks of something else"),
+        (because("因为今天下雨", memory=7), "its cause is none of the memories"),
+        (because("因为今天下雨", known=1), "its cause is none of the memories"),
+        (because("", memory=1), "its cause is not in the messages it names"),
+        (because("因为今天下雨", memory=2), "its cause is none of the memories"),
+    ],
+)
+async def test_a_cause_that_nobody_stated_is_dropped_and_told(
+    llm_server: ScriptedLlmServer, ask: Asking, why: dict[str, Any], reason: str
+) -> None:
+    llm_server.reply(answer(ALLERGIC, {**AVOIDS, **why}))
+    await ask.add(ZHANG, "我对花生过敏，从来不吃花生酱。因为今天下雨，我在家。", wait=True)
+    assert await texts(ask) == ["用户不吃花生酱", "用户对花生过敏"]
+    assert await related_to(ask, "不吃") == set()
+    assert [dropped.reason for dropped in (await last_run(ask)).dropped] == [reason]
+
+
 # --- what must not go wrong, and did elsewhere ----------------------------------------------------
 
 
@@ -475,7 +552,7 @@ async def test_a_projects_instructions_reach_the_model_and_the_runs_version(
     assert "只记录与订单有关的内容\n也记录投诉" in own
     assert "订单" not in other
     run = await last_run(ask)
-    assert run.prompt_version.startswith("extract.v2.zh+")
+    assert run.prompt_version.startswith("extract.v3.zh+")
     assert "只记录与订单有关的内容" in run.prompts[run.prompt_version]
 
 
@@ -593,7 +670,7 @@ async def test_a_run_tells_everything_about_itself(llm_server: ScriptedLlmServer
     )
     added = await ask.add(ZHANG, "我住在杭州", wait=True)
     run = await last_run(ask)
-    assert (run.extractor, run.model, run.prompt_version) == ("llm", MODEL, "extract.v2.zh")
+    assert (run.extractor, run.model, run.prompt_version) == ("llm", MODEL, "extract.v3.zh")
     assert (run.input_tokens, run.output_tokens, run.llm_calls) == (1100, 250, 2)
     assert run.cost == pytest.approx(1100e-6 + 2 * 250e-6)
     first, second = run.calls
@@ -604,7 +681,7 @@ async def test_a_run_tells_everything_about_itself(llm_server: ScriptedLlmServer
     (decision,) = run.decisions
     assert (decision.action, decision.claim, decision.memory_id) == ("ADD", "用户住在杭州", run.memory_ids[0])
     assert run.summaries == {"default": "用户介绍了住处。"}
-    assert run.prompts["extract.v2.zh"].startswith("你为助手的长期记忆做笔记")
+    assert run.prompts["extract.v3.zh"].startswith("你为助手的长期记忆做笔记")
 
 
 @pytest.mark.parametrize("what", ["message", "memory", "known", "everything"])

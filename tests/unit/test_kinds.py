@@ -226,7 +226,7 @@ async def test_a_refinement_and_a_cause(ask: Asking) -> None:
     assert [r.type for r in (await ask("related", ANNA, id=tea.id)).relations] == ["refinement"]
     linked = await ask("link_memory", ANNA, id=tea.id, type="cause", memory_id=green.id)
     assert {r.type for r in linked.relations} == {"refinement", "cause"}
-    assert {r.type for r in (await ask("related", ANNA, id=green.id)).relations} == {"refinement", "cause"}
+    assert {r.type for r in (await ask("related", ANNA, id=green.id)).relations} == {"refinement", "effect"}
     unlinked = await ask("link_memory", ANNA, id=tea.id, type="cause", memory_id=green.id, remove=True)
     assert [r.type for r in unlinked.relations] == ["refinement"]
     await ask("link_memory", ANNA, id=tea.id, type="cause", memory_id=green.id)

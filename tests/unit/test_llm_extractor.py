@@ -114,9 +114,9 @@ async def test_claims_become_candidates(llm_server: ScriptedLlmServer, extractor
 @pytest.mark.parametrize(
     ("texts", "version"),
     [
-        (["我叫张三，我喜欢打羽毛球"], "extract.v2.zh"),
-        (["My name is Li Lei"], "extract.v2.en"),
-        (["我住在杭州", "OK", "我有一只猫"], "extract.v2.zh"),
+        (["我叫张三，我喜欢打羽毛球"], "extract.v3.zh"),
+        (["My name is Li Lei"], "extract.v3.en"),
+        (["我住在杭州", "OK", "我有一只猫"], "extract.v3.zh"),
     ],
 )
 async def test_the_prompt_is_in_the_language_of_the_messages(
@@ -129,7 +129,7 @@ async def test_the_prompt_is_in_the_language_of_the_messages(
 
 async def test_the_language_of_the_prompt_can_be_fixed(llm_server: ScriptedLlmServer) -> None:
     extractor = LlmExtractor(OpenAILlm(base_url=llm_server.base_url, api_key="k", model="m"), language="zh")
-    assert (await extract(extractor, said("My name is Li Lei"))).prompt_version == "extract.v2.zh"
+    assert (await extract(extractor, said("My name is Li Lei"))).prompt_version == "extract.v3.zh"
     await extractor.close()
 
 
@@ -200,7 +200,7 @@ async def test_messages_are_data_with_number_speaker_and_time_and_cut_to_a_lengt
     assert person["text"] == "字" * MAX_CHARACTERS
     assert (assistant["n"], len(assistant["text"])) == (2, 256)
     assert [message["text"] for message in data["earlier"]] == ["before"]
-    assert data["known"] == [f"known {n}" for n in range(10, MAX_KNOWN + 10)]
+    assert data["known"] == [{"n": n + 1, "text": f"known {n + 10}"} for n in range(MAX_KNOWN)]
 
 
 async def test_evidence_numbers_are_those_of_the_messages_that_were_shown(
@@ -322,7 +322,7 @@ async def test_a_date_that_is_none_leaves_the_time_of_the_message(
 
 
 def test_the_schema_is_one_that_strict_endpoints_take_and_fits_the_answers() -> None:
-    answer = schema("extract.v2")
+    answer = schema("extract.v3")
     item = answer["properties"]["memories"]["items"]
     for part in (answer, item):
         assert part["additionalProperties"] is False
@@ -348,8 +348,8 @@ def test_the_schema_is_one_that_strict_endpoints_take_and_fits_the_answers() -> 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_each_prompt_names_every_field_of_the_schema(language: str) -> None:
-    text = prompt(f"extract.v2.{language}")
-    for field in schema("extract.v2")["properties"]["memories"]["items"]["properties"]:
+    text = prompt(f"extract.v3.{language}")
+    for field in schema("extract.v3")["properties"]["memories"]["items"]["properties"]:
         assert f'"{field}"' in text
-    for field in schema("extract.v2")["properties"]:
+    for field in schema("extract.v3")["properties"]:
         assert f'"{field}"' in text

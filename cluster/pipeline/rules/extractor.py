@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from types import ModuleType
 from typing import Literal, NamedTuple
 
@@ -124,7 +123,11 @@ def _read(message: Message) -> _Reading:
                 read.append(read_chinese(part, message.event_time, introduces=introduces))
             else:
                 read.append(read_english(part, message.event_time))
-    found = {(candidate := _candidate(said, message)).text: candidate for said in chain.from_iterable(read)}
+    found = {
+        (candidate := _candidate(said, message, number)).text: candidate
+        for number, sentence in enumerate(read)
+        for said in sentence
+    }
     return _Reading(tuple(found.values()), was_joking, of_before)
 
 
@@ -170,7 +173,8 @@ def _joke(sentence: Sentence) -> Literal["before", "itself"] | None:
     return "itself" if claims_first or len(sentence.text) > _BARE_JOKE else "before"
 
 
-def _candidate(said: Said, message: Message) -> Candidate:
+def _candidate(said: Said, message: Message, number: int) -> Candidate:
+    """A claim of the `number`th sentence."""
     claim, sentence = said.claim, said.sentence
     slot = SLOTS[claim.slot]
     zh = sentence.language == "zh"
@@ -202,4 +206,6 @@ def _candidate(said: Said, message: Message) -> Candidate:
         language=sentence.language,
         event_time=when.millis if when is not None else message.event_time,
         valid_from=when.millis if when is not None and not event else None,
+        key=f"{message.id}/{number}/{said.clause}",
+        causes=() if said.because is None else (f"{message.id}/{number}/{said.because}",),
     )

@@ -35,12 +35,23 @@ _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五�
 _LISTED = re.compile(r"(?!真的|哈|很|也|你|我|还|非|特|最|就|都|不|这|那|所|因|但|而)[\u4e00-\u9fff]{2,4}$")
 
 
+_BECAUSE = re.compile(r"because\b", re.I)
+_NOT_BECAUSE = re.compile(r"\b(?:not|just|only|simply|merely|partly|never)\W*$", re.I)
+_NOT = re.compile(r"\bnot$", re.I)
+_ZH_BECAUSE = re.compile(r"(?:因为|由于)")
+_ZH_THEREFORE = re.compile(r"(?:所以|因此|因而)")
+
+
 class Said(NamedTuple):
     """A claim with the sentence it was made in, and the date its clause names."""
 
     claim: Claim
     sentence: Sentence
     when: DateMention | None
+    clause: int = -1
+    """Where in the sentence."""
+    because: int | None = None
+    """The clause that says why."""
 
 
 def read_english(sentence: Sentence, said_at: Millis) -> list[Said]:
@@ -52,17 +63,27 @@ def read_english(sentence: Sentence, said_at: Millis) -> list[Said]:
     if _MAY_HAVE_DATE.search(text):
         text, mentions = _mask_dates(sentence, said_at)
     carried: DateMention | None = None
-    for clause in en.split_clauses(text, question=sentence.question):
+    clauses = en.split_clauses(text, question=sentence.question)
+    for number, clause in enumerate(clauses):
+        if number and _BECAUSE.match(clause) and _NOT.search(clauses[number - 1]):
+            continue  # "It's not because I'm vegan"
         bare, when = _take_date(clause, mentions, gap=" ")
         if when is not None and len(bare) < 4:  # "Last week, I …"
             carried = when
             continue
         when, carried = when or carried, None
         context = EnglishContext(dated=when is not None, future=_is_future(when, said_at))
-        found.extend(Said(claim, sentence, when) for claim in english.claims_in(bare, context))
+        found.extend(Said(claim, sentence, when, number) for claim in english.claims_in(bare, context))
         if en.REPORTED.search(bare):
             break
-    return found
+    return _with_causes(
+        found,
+        [
+            (number, number - 1)
+            for number in range(1, len(clauses))
+            if _BECAUSE.match(clauses[number]) and not _NOT_BECAUSE.search(clauses[number - 1])
+        ],
+    )
 
 
 def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> list[Said]:
@@ -117,11 +138,29 @@ def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> li
             introduces=introduces,
         )
         last = chinese.claims_in(bare, context)
-        found.extend(Said(_as_written(claim, bare, written), sentence, when) for claim in last)
+        found.extend(Said(_as_written(claim, bare, written), sentence, when, number) for claim in last)
         if any(claim.about for claim in last):
             about_speaker = False
         elif zh.starts_with_speaker(bare):
             about_speaker = bool(last) or zh.has_speaker_as_subject(bare)
+    simple = [zh.simplified(clause) for clause in clauses]
+    return _with_causes(
+        found,
+        [
+            (number, number + 1)
+            for number in range(len(simple) - 1)
+            if _ZH_BECAUSE.match(simple[number]) and _ZH_THEREFORE.match(simple[number + 1])
+        ],
+    )
+
+
+def _with_causes(found: list[Said], pairs: list[tuple[int, int]]) -> list[Said]:
+    """`found`, with what "because" joins: clauses (cause, effect) that claim one thing each."""
+    for cause, effect in pairs:
+        why = [said for said in found if said.clause == cause]
+        at = [number for number, said in enumerate(found) if said.clause == effect]
+        if len(why) == len(at) == 1:
+            found[at[0]] = found[at[0]]._replace(because=cause)
     return found
 
 
