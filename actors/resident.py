@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import msgspec
 
@@ -19,7 +20,14 @@ from cluster.retrieval.unit_text import embedding_text
 from cluster.wide_store.port import Loaded, StoredVector, Vector, WideStore
 from memgrid.subject import Subject
 
+T = TypeVar("T")
+_Messages = Sequence[tuple[Message, StoredVector | None]]
+_Page = tuple[_Messages, str | None]
+"""Messages, newest first, and where the next page begins."""
+
 _PAGE = 1000
+_PIECE = 250
+"""Units taken up at a time: some milliseconds' work, between which others are served."""
 
 
 class Resident:
@@ -292,20 +300,17 @@ class Residents:
         as_of = self._position()
         loaded = await self._store.load(subject)
         resident = Resident(subject, loaded, self._dimension)
-        if loaded.head.revision or loaded.pending or loaded.memories:
-            vectors = {v.id: v for v in await self._store.memory_vectors(subject, self._model)}
-            resident.hot.put_memories(
-                (memory, vector_of(memory, vectors.get(memory.id))) for memory in loaded.memories
-            )
-        pages = await self._read_messages(resident)
+        _, newest = await asyncio.gather(
+            self._take_up_memories(resident, loaded), self._newest_messages(subject, None)
+        )
+        pages = await self._read_messages(resident, newest)
         # What another owner appended since is taken up from the tail, where it is seen to be pending.
         late = {message.id for message in (await self._store.tail(subject, loaded.tail)).messages}
-        resident.hot.put_messages(
-            (message, stored.vector if stored is not None else None)
-            for page in reversed(pages)
-            for message, stored in reversed(page)
-            if message.id not in late
-        )
+        for page in reversed(pages):
+            rows = [(m, s.vector if s else None) for m, s in reversed(page) if m.id not in late]
+            for piece in _pieces(rows):
+                resident.hot.put_messages(piece)
+                await asyncio.sleep(0)
         resident.put_messages(loaded.pending)
         resident.pins += 1
         self._residents[subject] = resident
@@ -319,15 +324,20 @@ class Residents:
         finally:
             resident.pins -= 1
 
-    async def _read_messages(self, resident: Resident) -> list[Sequence[tuple[Message, StoredVector | None]]]:
+    async def _take_up_memories(self, resident: Resident, loaded: Loaded) -> None:
+        if not loaded.memories:
+            return
+        vectors = {v.id: v for v in await self._store.memory_vectors(resident.subject, self._model)}
+        for piece in _pieces(loaded.memories):
+            resident.hot.put_memories((m, vector_of(m, vectors.get(m.id))) for m in piece)
+            await asyncio.sleep(0)
+
+    async def _read_messages(self, resident: Resident, newest: _Page) -> list[_Messages]:
         """Pages of messages, newest first, until the subject's eighth of the cache is full."""
-        pages: list[Sequence[tuple[Message, StoredVector | None]]] = []
+        pages: list[_Messages] = []
         room = self._max_bytes // 8 - resident.hot.nbytes
-        before: str | None = None
+        page, before = newest
         while True:
-            page, before = await self._store.recent_messages(
-                resident.subject, self._model, before=before, limit=_PAGE
-            )
             pages.append(page)
             room -= sum(len(message.content) * 2 + 1500 for message, _ in page)
             if before is None:
@@ -335,7 +345,11 @@ class Residents:
             if room <= 0:
                 resident.complete = False
                 break
+            page, before = await self._newest_messages(resident.subject, before)
         return pages
+
+    async def _newest_messages(self, subject: Subject, before: str | None) -> _Page:
+        return await self._store.recent_messages(subject, self._model, before=before, limit=_PAGE)
 
     def _account(self, resident: Resident) -> None:
         subject = resident.subject
@@ -364,6 +378,10 @@ class Residents:
         for subject in victims:
             self.drop(subject)
             self.evictions += 1
+
+
+def _pieces(units: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (units[start : start + _PIECE] for start in range(0, len(units), _PIECE))
 
 
 def items_of(messages: Iterable[Message]) -> tuple[Item, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 import pytest
 
 from cluster.ids import new_id, system_clock
-from cluster.model import DAY_MS
+from cluster.model import DAY_MS, Changes, Head, Memory
+from cluster.retrieval.hot_subject import HotSubject
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import (
     Conflict,
@@ -480,6 +481,35 @@ class Unclosed:
 
     async def close(self) -> None:
         return None
+
+
+async def test_others_are_served_while_a_large_subject_is_taken_up(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces, and the event loop turns between any two of them."""
+    head, store = Head(), ask.owner.store
+    for _ in range(10):
+        put = tuple(
+            Memory(id=new_id(), kind="fact", text=f"note {n}", created_at=0, updated_at=0) for n in range(100)
+        )
+        head = await store.commit(LI, head, Changes(commit_id=new_id(), at=0, actor="test", put=put))
+    pieces: list[tuple[int, int]] = []
+    turn = 0
+    put_memories = HotSubject.put_memories
+
+    def recorded(self: HotSubject, memories: Iterable[tuple[Memory, Any]]) -> None:
+        found = list(memories)
+        pieces.append((turn, len(found)))
+        put_memories(self, found)
+
+    monkeypatch.setattr(HotSubject, "put_memories", recorded)
+    reading = asyncio.create_task(ask("list_memories", LI, limit=1000))
+    while not reading.done():
+        turn += 1
+        await asyncio.sleep(0)
+    assert len((await reading).memories) == sum(size for _, size in pieces) == 1000
+    assert max(size for _, size in pieces) <= 250
+    assert len({at for at, _ in pieces}) == len(pieces)
 
 
 async def test_two_owners_of_one_subject_lose_and_double_nothing() -> None:
