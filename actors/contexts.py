@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 from numpy import float32
 from numpy.typing import NDArray
 
+from actors.adding import millis
 from actors.query_vectors import QueryVectors
 from actors.resident import Resident, Residents
 from actors.sharing import Sharing
-from actors.writes import millis
 from cluster.analysis import search_terms
 from cluster.context import build_context, check_template
 from cluster.ids import Clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.writes import Writes
+from actors.adding import Adding
 from cluster.documents import as_add
 from memgrid.kinds import Document
 from memgrid.models import AddResult
@@ -12,10 +12,10 @@ from memgrid.subject import Subject
 class Documents:
     """Adds texts that nobody said."""
 
-    def __init__(self, writes: Writes) -> None:
-        self._writes = writes
+    def __init__(self, adding: Adding) -> None:
+        self._adding = adding
 
     async def add_document(self, subject: Subject, request: Document, request_id: str) -> AddResult:
         """Make the parts durable; `document_id` makes sending it again harmless, and is refused with Conflict
         for another text: forget the earlier one first."""
-        return await self._writes.add(subject, as_add(request, request_id), request_id)
+        return await self._adding.add(subject, as_add(request, request_id), request_id)

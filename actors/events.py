@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.adding import millis
 from actors.cursors import decode_offset, encode_offset
 from actors.query_vectors import QueryVectors
 from actors.resident import Resident, Residents
 from actors.views import memory_out, moment, optional_moment
-from actors.writes import millis
 from cluster.analysis import search_terms
 from cluster.ids import Clock
 from cluster.model import Memory, Message

@@ -12,11 +12,14 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, ValidationError
 
+from actors.adding import Adding
 from actors.briefing import Briefing
+from actors.buffering import Buffering, policy_of
 from actors.commits import Commits
 from actors.contexts import Contexts
 from actors.daily_stats import DailyStats
 from actors.documents import Documents
+from actors.edits import Edits
 from actors.events import Events
 from actors.extraction import ExtractionLoop
 from actors.indexing import Indexing
@@ -32,7 +35,6 @@ from actors.sweep import Sweep
 from actors.tasks import Tasks
 from actors.vectors import VectorQueue
 from actors.waiters import Waiters
-from actors.writes import Writes, policy_of
 from cluster import buffer_events as events
 from cluster.buffer import ShardBuffers
 from cluster.composition import (
@@ -142,7 +144,16 @@ class ShardOwner:
             context_messages=settings.extraction_context_messages,
             max_memories=settings.max_memories_per_subject,
         )
-        self.writes = Writes(
+        self.adding = Adding(
+            settings=settings,
+            store=store,
+            residents=self.residents,
+            loop=self.loop,
+            waiters=self.waiters,
+            vectors=self.vectors,
+            clock=clock,
+        )
+        self.buffering = Buffering(
             settings=settings,
             store=store,
             residents=self.residents,
@@ -150,13 +161,17 @@ class ShardOwner:
             loop=self.loop,
             waiters=self.waiters,
             vectors=self.vectors,
+            adding=self.adding,
             clock=clock,
+        )
+        self.edits = Edits(
+            store=store, residents=self.residents, commits=self.commits, loop=self.loop, clock=clock
         )
         self.reads = Reads(
             settings=settings,
             store=store,
             residents=self.residents,
-            writes=self.writes,
+            adding=self.adding,
             embedder=embedder,
             indexing=self.indexing,
             clock=clock,
@@ -164,7 +179,7 @@ class ShardOwner:
         )
         self.run_details = RunDetails(store, self.residents)
         self.projects = Projects(store, self.configs, clock)
-        self.documents = Documents(self.writes)
+        self.documents = Documents(self.adding)
         vectors = self.query_vectors = QueryVectors(embedder, settings.search_timeout_seconds)
         self.events = Events(residents=self.residents, vectors=vectors, clock=clock)
         self.tasks = Tasks(
@@ -195,7 +210,7 @@ class ShardOwner:
         self.sweep = Sweep(
             store=store,
             residents=self.residents,
-            writes=self.writes,
+            edits=self.edits,
             shards=shards,
             clock=clock,
             cleanup_seconds=settings.cleanup_interval_hours * 3600,
@@ -344,7 +359,9 @@ class ShardOwner:
         for name in OPERATIONS:
             # Sharing comes last: it answers with what others share, and asks the reads for the rest.
             for part in (
-                self.writes,
+                self.adding,
+                self.buffering,
+                self.edits,
                 self.reads,
                 self.run_details,
                 self.projects,

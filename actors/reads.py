@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from actors.adding import Adding
 from actors.cursors import decode_cursor, decode_offset, encode_cursor, encode_offset
+from actors.edits import variables_of
 from actors.indexing import Indexing
 from actors.resident import Resident, Residents
 from actors.views import memory_out, message_out, moment, optional_moment, run_out
-from actors.writes import Writes, variables_of
 from cluster.analysis import looks_chinese, search_terms
 from cluster.embedding.port import Embedder
 from cluster.ids import Clock
@@ -111,7 +112,7 @@ class Reads:
         settings: Settings,
         store: WideStore,
         residents: Residents,
-        writes: Writes,
+        adding: Adding,
         embedder: Embedder,
         indexing: Indexing,
         clock: Clock,
@@ -121,7 +122,7 @@ class Reads:
         self._store = store
         self._indexing = indexing
         self._residents = residents
-        self._writes = writes
+        self._adding = adding
         self._embedder = embedder
         self._clock = clock
         self._on_searched = on_searched
@@ -475,7 +476,7 @@ class Reads:
             ids = await self._ids_between(resident, key.first, key.last)
             if not ids and key.first:
                 raise NotFound("there is no such job", field="job_id")
-            status, results = await self._writes.outcome(resident, ids)
+            status, results = await self._adding.outcome(resident, ids)
             error = next(
                 (run.error for run in resident.parked.values() if set(run.input_ids).intersection(ids)), None
             )

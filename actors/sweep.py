@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from actors.edits import Edits
 from actors.resident import Residents
-from actors.writes import Writes
 from cluster.ids import Clock
 from cluster.logs import get_log
 from cluster.model import HOUR_MS
@@ -29,7 +29,7 @@ class Sweep:
         *,
         store: WideStore,
         residents: Residents,
-        writes: Writes,
+        edits: Edits,
         shards: Sequence[int],
         clock: Clock,
         cleanup_seconds: float,
@@ -37,7 +37,7 @@ class Sweep:
     ) -> None:
         self._store = store
         self._residents = residents
-        self._writes = writes
+        self._edits = edits
         self._shards = shards
         self._clock = clock
         self._cleanup_seconds = cleanup_seconds
@@ -103,7 +103,7 @@ class Sweep:
             return len(resident.pending)
 
     async def _expire(self, subject: Subject) -> int:
-        removed = await self._writes.expire(subject, self._memory_ttl_days)
+        removed = await self._edits.expire(subject, self._memory_ttl_days)
         if removed:
             _log.info("memories expired", tenant=subject.tenant, kind=subject.kind, removed=removed)
         return removed

@@ -15,13 +15,13 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from actors.adding import check_metadata
 from actors.briefing import Briefing
 from actors.commits import Commits
 from actors.cursors import decode_offset, encode_offset
 from actors.query_vectors import QueryVectors
 from actors.resident import Resident, Residents
 from actors.views import moment
-from actors.writes import check_metadata
 from cluster.analysis import looks_chinese, search_terms
 from cluster.ids import Clock, message_id, new_id
 from cluster.logs import get_log
