@@ -305,6 +305,8 @@ class SearchQuery(Request):
     agent_id: Identifier | None = None
     app_id: Identifier | None = None
     run_id: Identifier | None = None
+    everyone: bool = False
+    """Of all users, agents, apps and runs of the project; none is named then."""
     strategy: Strategy = "hybrid"
     top_k: Limit = 10
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.0

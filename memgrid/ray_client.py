@@ -48,6 +48,7 @@ from memgrid.models import (
     ComponentHealth,
     ErrorDetail,
     HealthDetail,
+    SearchQuery,
 )
 from memgrid.operations import PROJECT, PROJECT_OPERATIONS
 from memgrid.routing import Call
@@ -105,6 +106,12 @@ class RayTransport:
 
     async def _whose(self, operation: str, request: BaseModel) -> SubjectRef:
         what = _BY_ID.get(operation)
+        if isinstance(request, SearchQuery) and request.everyone:
+            raise InvalidInput(
+                "a search of everyone is answered over HTTP",
+                field="everyone",
+                remedy="use the HTTP client, or name one subject",
+            )
         if what is None:
             raise InvalidInput(
                 "whose memory is meant?",

@@ -23,28 +23,31 @@ from cluster.search_index.fusion import fused
 from cluster.search_index.port import OLDER_VECTORS, IndexHit, IndexQuery
 from cluster.wide_store.codec import vector_from_bytes
 from memgrid.errors import InternalError, InvalidInput, MemgridError, Overloaded, Unavailable
-from memgrid.models import ListQuery, ResultType, SearchQuery
-from memgrid.operations import DeleteMemories, Hydrate, QueryText, QueryVector
+from memgrid.models import ListQuery, ResultType, SearchQuery, SearchResult
+from memgrid.operations import PROJECT, DeleteMemories, Hydrate, QueryText, QueryVector
 from memgrid.routing import Call
 from memgrid.subject import Subject
 
 _CANDIDATES = 4
 """Proposals read per result wanted: some do not survive the owners' checks."""
 _SCOPE_PAGE = 1000
+_NOTHING = SearchResult(results=[], total=0).model_dump_json().encode()
 
 
-async def search(call: Exchange, subject: Subject, labels: Labels, query: SearchQuery) -> bytes:
+async def search(call: Exchange, subject: Subject | None, labels: Labels, query: SearchQuery) -> bytes:
     """The subject's own results and those of others with all of `labels`, best first, without a cursor.
+    Without a subject and labels: those of everyone in the tenant.
 
     The index proposes by words and by vector, as the query asks, and the best of both are read and ranked
     by their owners: what an owner does not know is no result. Takes `search_timeout_seconds` at most.
     """
     limit = call.services.settings.search_timeout_seconds
     deadline = time.monotonic() + limit
-    own, proposed = await asyncio.gather(
-        call.ask("search", subject, query, timeout=limit),
-        _propose(call, subject, labels, query, deadline),
-    )
+    proposing = _propose(call, subject, labels, query, deadline)
+    if subject is None:
+        own, proposed = _NOTHING, await proposing
+    else:
+        own, proposed = await asyncio.gather(call.ask("search", subject, query, timeout=limit), proposing)
     others: dict[Subject, list[IndexHit]] = defaultdict(list)
     for hit in proposed.hits:
         if hit.subject != subject:
@@ -102,13 +105,14 @@ class _Proposals(NamedTuple):
 
 
 async def _propose(
-    call: Exchange, subject: Subject, labels: Labels, query: SearchQuery, deadline: float
+    call: Exchange, subject: Subject | None, labels: Labels, query: SearchQuery, deadline: float
 ) -> _Proposals:
     """Ask the index by words, by vector or both in one request."""
     vector: bytes | None = None
     missing: list[str] = []
     if query.strategy != "full_text":
-        vector = await _vector(call, subject, query.query, deadline)
+        embedding = subject or Subject(call.tenant, *PROJECT)
+        vector = await _vector(call, embedding, query.query, deadline)
         if vector is None:
             missing.append("embedding")
     kinds: tuple[ResultType, ...] = tuple(query.types) if query.types is not None else ("memory", "message")
@@ -119,6 +123,7 @@ async def _propose(
     candidates = query.top_k * _CANDIDATES
     question = IndexQuery(
         tenant=call.tenant,
+        whole_tenant=subject is None,
         labels=labels,
         kinds=kinds,
         session=query.session_id,

@@ -225,6 +225,11 @@ async def search_memories_plain(
 async def _search(call: Exchange, query: SearchQuery) -> bytes:
     check_filters(query.filters)
     whose = whose_of(query)
+    if query.everyone:
+        if whose.labels or query.cursor is not None:
+            field = "cursor" if query.cursor is not None else "everyone"
+            raise InvalidInput("a search of everyone names nobody, and has one page", field=field)
+        return await across.search(call, None, {}, query)
     subject = whose.subject(call.tenant)
     if whose.kind == "user" or query.cursor is not None:
         limit = call.services.settings.search_timeout_seconds

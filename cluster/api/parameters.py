@@ -38,6 +38,7 @@ class SearchParameters(WhoseParameters):
     """The GET form of a search."""
 
     query: Annotated[str, Field(min_length=1, max_length=32_768, examples=["他喜欢什么运动？"])]
+    everyone: bool = Field(False, description="Of all users, agents, apps and runs; none is named then.")
     limit: Limit | None = Field(None, description="How many results; 5 unless given.")
     top_k: Limit | None = Field(None, description="The same as `limit`.")
     strategy: Strategy = "hybrid"

@@ -21,6 +21,7 @@ from cluster.search_index.indexed import (
     MAX_QUERY_TERMS,
     label_token,
     scope_token,
+    tenant_token,
     unit_vector,
 )
 from cluster.search_index.port import Filling, IndexDocument, IndexedKind, IndexQuery
@@ -61,6 +62,7 @@ def prepare(subject: Subject, document: IndexDocument) -> PreparedDocument:
     scope = [
         scope_token("subject", *subject),
         scope_token("kind", document.kind),
+        tenant_token(subject.tenant),
         *(label_token(subject.tenant, kind, value) for kind, value in labels.items()),
     ]
     if document.session is not None:
@@ -313,7 +315,8 @@ def _by_vector(
 
 def _scope_match(query: IndexQuery) -> str:
     """The part of a MATCH that keeps a search within its tenant, subject, labels, session and kinds."""
-    required = [label_token(query.tenant, kind, value) for kind, value in query.labels.items()]
+    required = [tenant_token(query.tenant)] if query.whole_tenant else []
+    required += [label_token(query.tenant, kind, value) for kind, value in query.labels.items()]
     if query.subject is not None:
         required.append(scope_token("subject", *query.subject))
     if query.session is not None:

@@ -26,7 +26,7 @@ import structlog
 
 from memgrid.errors import Unavailable
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 MAX_BATCH: Final = 64
 """Jobs in one transaction."""
 MAX_WAITING: Final = 10_000

@@ -22,13 +22,18 @@ MAX_INDEXED_CHARACTERS: Final = 262_144
 
 
 def check_query(query: IndexQuery) -> None:
-    """Refuse a search that would cross tenants or range over a whole one. Raises InvalidInput."""
+    """Refuse a search that would cross tenants, or range over a whole one by mistake. Raises InvalidInput."""
     if not query.tenant:
         raise InvalidInput("a search needs a tenant", field="tenant")
-    if query.subject is None and not query.labels:
+    if query.subject is None and not query.labels and not query.whole_tenant:
         raise InvalidInput("a search needs a subject or a label", field="subject")
     if query.subject is not None and query.subject.tenant != query.tenant:
         raise InvalidInput("the subject is another tenant's", field="subject")
+
+
+def tenant_token(tenant: str) -> str:
+    """Stands for a tenant: all of its documents carry it."""
+    return scope_token("tenant", tenant)
 
 
 def label_token(tenant: str, kind: str, value: str) -> str:

@@ -30,6 +30,7 @@ from cluster.search_index.indexed import (
     MAX_QUERY_TERMS,
     label_token,
     scope_token,
+    tenant_token,
     unit_vector,
 )
 from cluster.search_index.narrowing import Between, Every, Narrow, Pair, Some, narrow, words_of
@@ -76,7 +77,8 @@ def routing_of(subject: Subject) -> str:
 def put(subject: Subject, document: IndexDocument, layout: Layout) -> Action:
     """The document itself. Raises ValueError on a vector with NaN or infinity, or of another length."""
     labels = document.labels | {subject.kind: subject.id}
-    scope = [label_token(subject.tenant, kind, value) for kind, value in labels.items()]
+    scope = [tenant_token(subject.tenant)]
+    scope += [label_token(subject.tenant, kind, value) for kind, value in labels.items()]
     if document.session is not None:
         scope.append(scope_token("session", document.session))
     text = document.text[:MAX_INDEXED_CHARACTERS]
@@ -253,7 +255,8 @@ def msearch_body(header: Mapping[str, Any], questions: Iterable[Mapping[str, Any
 
 def _scope(query: IndexQuery) -> list[dict[str, Any]]:
     """The filters that keep a search within its tenant, subject, labels, session and kinds."""
-    scope = [label_token(query.tenant, kind, value) for kind, value in query.labels.items()]
+    scope = [tenant_token(query.tenant)] if query.whole_tenant else []
+    scope += [label_token(query.tenant, kind, value) for kind, value in query.labels.items()]
     if query.session is not None:
         scope.append(scope_token("session", query.session))
     filters: list[dict[str, Any]] = [{"term": {"scope": token}} for token in scope]

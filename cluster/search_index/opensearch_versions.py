@@ -23,7 +23,7 @@ from cluster.search_index.opensearch_client import Missing, Refused, asked
 from cluster.search_index.opensearch_documents import Layout, marks
 from memgrid.errors import InvalidInput, Unavailable
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Of the mapping and of what is in a document; another one is an index to be made anew."""
 KnnEngine = Literal["lucene", "faiss"]
 

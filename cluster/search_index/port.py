@@ -44,9 +44,11 @@ class IndexDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A search within one tenant; `subject` or at least one label narrows it further."""
+    """A search within one tenant; `subject` or at least one label narrows it further, unless the whole
+    tenant is asked for by that name."""
 
     tenant: str
+    whole_tenant: bool = False
     subject: Subject | None = None
     labels: Labels = {}
     kinds: tuple[IndexedKind, ...] = ("memory", "message")

@@ -120,6 +120,7 @@ class MemoriesApi(Sender):
         self,
         query: str,
         *,
+        everyone: bool = False,
         session_id: str | None = None,
         top_k: int = 10,
         threshold: float = 0.0,
@@ -138,6 +139,7 @@ class MemoriesApi(Sender):
             for hit in found.results:
                 print(f"{hit.score:.2f} {hit.content}")
 
+        `everyone=True`, with nobody named, searches all of the project: each hit says whose it is.
         `types` narrows to memories or messages, `filters` is the filter language (`{"AND": […]}`),
         `explain=True` adds what each score is made of.
         """
@@ -145,6 +147,7 @@ class MemoriesApi(Sender):
             SearchQuery,
             query=query,
             **whose,
+            everyone=everyone or None,
             session_id=session_id,
             top_k=top_k,
             threshold=threshold,

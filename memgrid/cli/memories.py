@@ -90,6 +90,9 @@ def search(
     agent: Agent = None,
     app_id: App = None,
     run: Run = None,
+    everyone: Annotated[
+        bool, typer.Option("--everyone", help="All of the project.", rich_help_panel="Whose memory")
+    ] = False,
     session: Session = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=1000, help="How many.")] = 10,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score.")] = 0.0,
@@ -107,11 +110,15 @@ def search(
     \b
     memgrid search "他喜欢什么运动？" --user zhangsan
     memgrid search "allergies" --user lilei --only memory -k 3 --explain
+    memgrid search "who plays badminton?" --everyone
     """
-    ids = whose(user, agent, app_id, run)
+    if everyone and (user or agent or app_id or run):
+        raise typer.BadParameter("--everyone names nobody")
+    ids = Whose() if everyone else whose(user, agent, app_id, run)
     with connect(url, api_key) as client:
         found = client.search(
             query,
+            everyone=everyone,
             session_id=session,
             top_k=top_k,
             threshold=threshold,

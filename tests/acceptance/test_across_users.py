@@ -61,6 +61,13 @@ def test_by_words(api: Api, agent: str, user: str) -> None:
         assert (found["content"], found["subject"]) == (text, f"user:{user}-{number}")
 
 
+def test_everyone_of_the_project(api: Api, agent: str, user: str) -> None:
+    everyone_is_found(api, agent, user)
+    body = {"query": QUESTIONS["谁有宠物"], "everyone": True, "types": ["message"], "top_k": 100}
+    found = api.ok("POST", "/memories/search", json=body)
+    assert f"user:{user}-0" in {each["subject"] for each in found["results"]}
+
+
 def test_whoever_is_erased_is_found_no_more(api: Api, agent: str, user: str) -> None:
     everyone_is_found(api, agent, user)
     api.ok("DELETE", f"/users/{user}-0")

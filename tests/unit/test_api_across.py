@@ -83,6 +83,40 @@ async def test_without_a_vector_it_goes_by_words_and_says_so(
     assert hydrate_request(call).vector is None
 
 
+async def test_a_search_of_everyone_asks_for_the_whole_tenant_and_nobody_in_particular() -> None:
+    api = Api()
+    api.index.hits = [hit(ALICE, IDS[1]), hit(BOB, IDS[2])]
+    api.router.answers["hydrate"] = lambda call: Hydrated(
+        results=[memory_hit(0.9, id=hydrate_request(call).memory_ids[0], user_id=call.subject.id)]
+    )
+    async with api.client() as client:
+        answer = await client.post("/api/v1/memories/search", json={"query": "x", "everyone": True})
+        plain = await client.get("/api/v1/memories/search", params={"query": "x", "everyone": True})
+    found = m.SearchResult.model_validate(answer.json()).results
+    assert [one.subject for one in found] == ["user:alice", "user:bob"]
+    assert len(plain.json()) == 2
+    query = api.index.queries[0]
+    assert (query.tenant, query.whole_tenant, query.subject, query.labels) == ("default", True, None, {})
+    assert api.router.called("search") == []
+
+
+@pytest.mark.parametrize("also", [{"user_id": "a"}, {"agent_id": "b"}, {"cursor": "c"}])
+async def test_everyone_is_nobody_in_particular(also: dict[str, str]) -> None:
+    api = Api()
+    async with api.client() as client:
+        answer = await client.post("/api/v1/memories/search", json={"query": "x", "everyone": True, **also})
+    assert answer.status_code == 422
+    assert api.index.queries == []
+
+
+async def test_nobody_named_is_no_search_of_everyone() -> None:
+    api = Api()
+    async with api.client() as client:
+        answer = await client.post("/api/v1/memories/search", json={"query": "x", "everyone": False})
+    assert answer.status_code == 422
+    assert api.index.queries == []
+
+
 async def test_vectors_that_were_not_compared_are_named() -> None:
     api = Api()
     api.index.cut = True

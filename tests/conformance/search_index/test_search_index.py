@@ -280,6 +280,21 @@ async def test_labels_reach_across_subjects(index: SearchIndex, settle: Settle) 
     assert [(hit.subject.id, hit.id) for hit in (await index.search(narrowed)).hits] == [("u2", "with")]
 
 
+async def test_a_whole_tenant_is_searched_when_that_is_said(index: SearchIndex, settle: Settle) -> None:
+    for tenant, user in (("acme", "a"), ("acme", "b"), ("acme2", "a")):
+        await index.put(Subject(tenant, "user", user), [document("d", "喝绿茶", vector=unit(1, 1))])
+    await index.put(Subject("acme", "agent", "bot"), [document("d", "红茶", vector=unit(0, 1))])
+    await settle(index)
+    for question, expected in (
+        ({"text": "绿茶"}, {"a", "b"}),
+        ({"vector": unit(1, 1)}, {"a", "b", "bot"}),
+        ({"text": "绿茶", "vector": unit(0, 1)}, {"a", "b", "bot"}),
+    ):
+        found = await index.search(IndexQuery(tenant="acme", whole_tenant=True, **question))
+        assert {hit.subject.tenant for hit in found.hits} == {"acme"}
+        assert {hit.subject.id for hit in found.hits} == expected
+
+
 async def test_a_subject_is_its_own_label(index: SearchIndex, settle: Settle) -> None:
     await index.put(ALICE, [document("a", "绿茶", labels={"user": "alice", "agent": "bot"})])
     await settle(index)
