@@ -86,6 +86,8 @@ ENGLISH: tuple[Case, ...] = (
         says={"family/child": "two children", "pet/dog": "a dog", "pet/dog_name": "Max"},
     ),
     _case("My brother is a pilot.", says={"family/brother_job": "pilot"}),
+    _case("My brother is away. He's a pilot.", says={"family/brother_job": "pilot"}),
+    _case("My brother and my uncle are away. He's a pilot."),
     _case("My parents live in Kyoto.", says={"family/parents_residence": "Kyoto"}),
     _case("My best friend is called Tom.", says={"social/best_friend_name": "Tom"}),
     _case("We adopted a kitten named Luna last week.", says={"pet/cat": "a kitten", "pet/cat_name": "Luna"}),

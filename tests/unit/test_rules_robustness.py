@@ -37,7 +37,8 @@ _FRAGMENTS = (
     "是真", "今年", "搬到", "从", '"', "“", "《", "`", "```", "<a ", "(", ")", "。", ".", "? ", "1",
     "岁", "第", "every ", "day ", "Mc", "-", "'", " \n", "\x00", "\ud800", "\ue000", "\ue900", "🙂",
     "I have a ", "dog ", "named ", "go ", "my favorite x ", "is ", "translate ", "请", "帮我", "他说",
-    "http://",
+    "http://", "She is ", "My wife. ", "my older ", "Anna ", "她在", "我老婆，", "on Friday ", "周五", "月底",
+    "because I ", "因为我", "the end of ",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from cluster.model import Memory, Message
 from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
+from cluster.pipeline.rules.antecedents import UNCLEAR, Heard, as_speaker, is_plain
 from cluster.pipeline.rules.called_off import called_off
 from cluster.pipeline.rules.chinese import clauses as chinese_clauses
 from cluster.pipeline.rules.correction import (
@@ -21,7 +22,14 @@ from cluster.pipeline.rules.correction import (
 )
 from cluster.pipeline.rules.english import clauses as english_clauses
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
-from cluster.pipeline.rules.sentences import Sentence, hands_over_text, is_instruction, sentences_of, unmask
+from cluster.pipeline.rules.sentences import (
+    MAX_SCANNED,
+    Sentence,
+    hands_over_text,
+    is_instruction,
+    sentences_of,
+    unmask,
+)
 from cluster.pipeline.rules.slots import SLOTS, key_of
 
 HUMAN_ROLES = frozenset({"user", "human"})
@@ -34,6 +42,8 @@ _INTRODUCTION = re.compile(
     ),
     re.I,
 )
+_LOOK_BACK = 8
+"""Messages among which the speaker's last one is looked for."""
 _BARE_JOKE = 24
 """A sentence no longer than this that calls something a joke means the one before it."""
 _I = re.compile(r"\b(?:i|i'm|i've|my|we)\b.*[,;.!\u2014]|我.*[，,。！!；;\s]", re.I)
@@ -69,10 +79,15 @@ class RuleExtractor:
             return Extraction(candidates=(), extractor=self.name)
         candidates: list[Candidate] = []
         latest: dict[str | None, int] = {}
+        sessions: dict[str, list[Message]] = {}
+        for message in earlier:
+            sessions.setdefault(message.session, []).append(message)
         for message in messages:
+            before = sessions.setdefault(message.session, [])
+            before.append(message)
             if message.role.lower() not in HUMAN_ROLES:
                 continue
-            reading = _read(message)
+            reading = _read(message, _heard_before(before))
             found = list(reading.claims)
             if message.name in latest:
                 start = latest[message.name]
@@ -96,16 +111,33 @@ class _Reading(NamedTuple):
     correction: Correction | None = None
 
 
-def _read(message: Message) -> _Reading:
+def _heard_before(session: Sequence[Message]) -> str:
+    """The speaker's message before the last of these, and the replies to it; "" where someone else spoke,
+    or it is no plain statement."""
+    replies: list[str] = []
+    *before, message = session[-_LOOK_BACK:]
+    for each in reversed(before):
+        if each.role.lower() in HUMAN_ROLES:
+            plain = each.name == message.name and not is_instruction(each.content) and is_plain(each.content)
+            return "\n".join((each.content[:MAX_SCANNED], *reversed(replies))) if plain else ""
+        replies.append(as_speaker(each.content[:MAX_SCANNED]))
+    return ""
+
+
+def _read(message: Message, earlier: str) -> _Reading:
+    """`earlier` is what was said before, see `Heard`."""
     if is_instruction(message.content):
         return _Reading()
     introduces = _INTRODUCTION.search(message.content[:200]) is not None
     read: list[list[Said]] = []
     was_joking, of_before = False, None
     sarcastic = False
+    here = ""
     for sentence in sentences_of(message.content):
         if hands_over_text(sentence):
             break
+        heard = Heard(here, earlier)
+        here = f"{here} {sentence.text if is_plain(sentence.text) else UNCLEAR}"
         before_sarcastic, sarcastic = sarcastic, _clauses(sentence).SARCASM.search(sentence.text) is not None
         if sarcastic or before_sarcastic:
             continue
@@ -120,9 +152,9 @@ def _read(message: Message) -> _Reading:
             elif correction is not None:
                 of_before = of_before or correction
             if part.language == "zh":
-                read.append(read_chinese(part, message.event_time, introduces=introduces))
+                read.append(read_chinese(part, message.event_time, introduces=introduces, heard=heard))
             else:
-                read.append(read_english(part, message.event_time))
+                read.append(read_english(part, message.event_time, heard))
     found = {
         (candidate := _candidate(said, message, number)).text: candidate
         for number, sentence in enumerate(read)

@@ -9,6 +9,7 @@ from cluster.model import Millis
 from cluster.pipeline.dates import DateMention, dates_in
 from cluster.pipeline.periods import day_of, zh_number
 from cluster.pipeline.rules import chinese, english
+from cluster.pipeline.rules.antecedents import NOTHING, Heard, chinese_relative, english_clause
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
 from cluster.pipeline.rules.chinese.values import RELATION
@@ -54,7 +55,7 @@ class Said(NamedTuple):
     """The clause that says why."""
 
 
-def read_english(sentence: Sentence, said_at: Millis) -> list[Said]:
+def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) -> list[Said]:
     """The claims of an English sentence."""
     found = _birthday(sentence, said_at)
     if en.HYPOTHETICAL.search(sentence.text):
@@ -72,6 +73,8 @@ def read_english(sentence: Sentence, said_at: Millis) -> list[Said]:
             carried = when
             continue
         when, carried = when or carried, None
+        said_before = heard._replace(here=f"{heard.here} {', '.join(clauses[:number])}")
+        bare = english_clause(en.strip_opener(bare), said_before) or bare
         context = EnglishContext(dated=when is not None, future=_is_future(when, said_at))
         found.extend(Said(claim, sentence, when, number) for claim in english.claims_in(bare, context))
         if en.REPORTED.search(bare):
@@ -86,7 +89,9 @@ def read_english(sentence: Sentence, said_at: Millis) -> list[Said]:
     )
 
 
-def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> list[Said]:
+def read_chinese(
+    sentence: Sentence, said_at: Millis, *, introduces: bool, heard: Heard = NOTHING
+) -> list[Said]:
     """The claims of a Chinese sentence. `introduces`: the message greets or corrects, so that "我是王峰"
     gives a name."""
     found = _birthday(sentence, said_at)
@@ -123,6 +128,10 @@ def read_chinese(sentence: Sentence, said_at: Millis, *, introduces: bool) -> li
             continue
         if last and last[-1].about and _RELATIVE.match(bare):  # "我爸爸是医生，妈妈是老师"
             bare, written = f"我{bare}", f"我{written}"
+        said_before = heard._replace(here=f"{heard.here} {'，'.join(clauses[:number])}")
+        if (relative := chinese_relative(bare, said_before)) is not None:
+            whom, pronoun = relative
+            bare, written = f"{whom}{bare[pronoun:]}", f"{whom}{written[pronoun:]}"
         if denied and (named := _BUT.match(bare)):
             found.append(Said(Claim("name", named["v"]), sentence, None))
         denied = _DENIED_NAME.match(bare) is not None

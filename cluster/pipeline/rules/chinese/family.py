@@ -13,6 +13,7 @@ from cluster.pipeline.rules.chinese.values import (
     FRIEND,
     NAME,
     NUMBER,
+    PAST_STATE,
     PET,
     PLACE,
     RELATION,
@@ -22,6 +23,7 @@ from cluster.pipeline.rules.chinese.values import (
     person_of,
     place_of,
 )
+from cluster.pipeline.rules.chinese.work import employer_of
 from cluster.pipeline.rules.lexicon import ZH_RELATIONS
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
@@ -70,6 +72,18 @@ def _relative_job(match: re.Match[str], context: Context) -> Iterator[Claim]:
 def _relative_home(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.past and (value := place_of(match["v"])):
         yield Claim("family_home", value, about=ZH_RELATIONS[match["x"]])
+
+
+@RULES.rule(
+    rf"我的?(?P<x>{RELATION})(?:现在|目前|也|都|一直)*在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)"
+    r"(?:工作|上班|任职|就职|任教|教书)(?:了?[一二两三四五六七八九十几多\d半]+个?[年月]多?)?了?$"
+)
+def _relative_company(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.dated or PAST_STATE.search(match[0]):
+        return
+    where = employer_of(match["v"])
+    if where is not None and where.slot == "company":
+        yield Claim("family_company", where.value, about=ZH_RELATIONS[match["x"]])
 
 
 @RULES.rule(

@@ -38,6 +38,10 @@ RELATION = "|".join(
     word if len(word) > 1 else f"{word}(?![夫媳妇公婆爸妈哥姐弟妹子儿们咪])"
     for word in sorted(ZH_RELATIONS, key=len, reverse=True)
 )
+COMMON_SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱林何郭罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范"
+    "姚谭廖邹熊金陆郝孔崔康毛邱秦顾侯邵孟龙段雷钱汤尹黎武乔贺赖龚"
+)
 FRIEND = "|".join(sorted(ZH_FRIENDS, key=len, reverse=True))
 PET = "|".join(sorted(ZH_PETS, key=len, reverse=True))
 LANGUAGE = "|".join(sorted(ZH_LANGUAGES, key=len, reverse=True))

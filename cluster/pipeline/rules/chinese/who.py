@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cluster.pipeline.periods import zh_number
 from cluster.pipeline.rules.chinese.values import (
     ADVERBS,
+    COMMON_SURNAMES,
     END_PARTICLES,
     NAME,
     NUMBER,
@@ -26,10 +27,6 @@ from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules()
 
-_COMMON_SURNAMES = frozenset(
-    "王李张刘陈杨赵黄周吴徐孙胡朱林何郭罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范姚谭廖邹熊金陆郝孔崔康毛邱秦顾侯邵孟龙段雷钱汤尹黎武乔贺赖龚"
-)
-
 
 @RULES.rule(
     rf"(?:我|本人|俺)?(?:的)?(?:中文|真实|全|真|本|大)?(?:名字?|姓名)(?:就)?(?:叫做?|是叫?){NAME}$",
@@ -47,7 +44,7 @@ def _i_am_name(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = match["v"]
     if (
         context.introduces
-        and (value.isascii() or value[0] in _COMMON_SURNAMES)
+        and (value.isascii() or value[0] in COMMON_SURNAMES)
         and occupation_of(value) is None
     ):
         yield Claim("name", value, confidence=0.8)

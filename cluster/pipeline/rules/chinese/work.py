@@ -67,7 +67,7 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
     company = re.match(
         rf"{SPEAKER}?(?:现在|目前)?在(?P<c>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)(?:当|做|担任|从事|是)", match[0]
     )
-    if company and occupation_of(text) and (where := _employer(company["c"])):
+    if company and occupation_of(text) and (where := employer_of(company["c"])):
         yield where
 
 
@@ -93,13 +93,14 @@ def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
         or PAST_STATE.search(match[0])
     ):
         return
-    if claim := _employer(END_PARTICLES.sub("", match["v"])):
+    if claim := employer_of(END_PARTICLES.sub("", match["v"])):
         if "加入" in match[0] and not re.search(r"公司|集团|银行|医院|大学|科技|[A-Za-z]{3}", claim.value):
             return
         yield claim
 
 
-def _employer(text: str) -> Claim | None:
+def employer_of(text: str) -> Claim | None:
+    """The employer, or else the place, that somebody works at; None where it is neither."""
     text = text.strip()
     if re.search(
         (
@@ -127,7 +128,7 @@ def _employer(text: str) -> Claim | None:
     rf"{SPEAKER}?(?:已经)?从(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,16}}?)(?:离职|辞职)了?$",
 )
 def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    if re.search(r"了$|不再|离职|辞职", match[0]) and (claim := _employer(match["v"])):
+    if re.search(r"了$|不再|离职|辞职", match[0]) and (claim := employer_of(match["v"])):
         yield claim._replace(negates=True)
 
 
