@@ -12,8 +12,7 @@ import pytest
 
 from actors import indexing
 from cluster.archive import copying
-from cluster.archive.exporting import export_archive
-from cluster.archive.importing import Report, import_archive, verify_archive
+from cluster.archive.importing import verify_archive
 from cluster.search_index import imported
 from cluster.search_index.fts5 import Fts5Index
 from cluster.search_index.imported import Arrivals, unput
@@ -22,11 +21,10 @@ from cluster.wide_store.port import MessageQuery
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import Unavailable
 from memgrid.subject import Subject
+from tests.archives import SHARDS, archive_of, bring
 from tests.owners import Asking, running_owner
 
 LI, WANG = Subject("t", "user", "li"), Subject("t", "user", "王五")
-SHARDS = 4
-SAID = ("我叫李雷，我喜欢喝绿茶", "我住在杭州", "I am allergic to peanuts.")
 
 
 class Counting(Fts5Index):
@@ -52,20 +50,6 @@ async def archive(request: pytest.FixtureRequest) -> bytes:
     return await archive_of(LI, WANG, vectors=request.param)
 
 
-async def archive_of(*subjects: Subject, vectors: bool = True) -> bytes:
-    """Extracted, one message of each pending, and one memory forgotten."""
-    async with running_owner(shards=SHARDS, buffer_idle_seconds=3600) as ask:
-        for subject in subjects:
-            await ask.add(subject, *SAID, wait=True)
-            memories = (await ask("list_memories", subject)).memories
-            await ask("delete_memory", subject, id=next(m.id for m in memories if "peanuts" in m.memory))
-            await ask.add(subject, "周末打羽毛球", session_id="later")
-        await ask.owner.vectors.settled()
-        out = io.BytesIO()
-        await export_archive(ask.owner.store, out, vectors=vectors)
-        return out.getvalue()
-
-
 @asynccontextmanager
 async def serving(index: Fts5Index | None = None) -> AsyncIterator[Asking]:
     if index is None:
@@ -77,10 +61,6 @@ async def serving(index: Fts5Index | None = None) -> AsyncIterator[Asking]:
         yield ask
 
 
-async def bring(store: Any, archive: bytes) -> Report:
-    return await import_archive(store, io.BytesIO(archive))
-
-
 async def until(ready: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not ready():  # noqa: ASYNC110 - what is waited for is a counter
@@ -90,26 +70,6 @@ async def until(ready: Callable[[], bool]) -> None:
 async def proposed(index: Fts5Index, subject: Subject, **question: Any) -> int:
     query = IndexQuery(tenant="t", subject=subject, **question)
     return len((await index.search(query)).hits)
-
-
-async def view(ask: Asking, subject: Subject) -> dict[str, Any]:
-    """What a user sees."""
-    await ask.owner.vectors.settled()
-    messages = (await ask("messages", subject)).messages
-    buffer = await ask("buffer_status", subject)
-    found: dict[tuple[str, str], list[str]] = {}
-    for text in ("绿茶", "Hangzhou 杭州", "羽毛球", "peanuts"):
-        for strategy in ("hybrid", "vector", "full_text"):
-            answer = await ask("search", subject, query=text, strategy=strategy)
-            found[text, strategy] = [hit.id for hit in answer.results]
-    return {
-        "messages": [(m.id, m.content, m.status) for m in messages],
-        "memories": [m.id for m in (await ask("list_memories", subject)).memories],
-        "pending": buffer.message_ids,
-        "sessions": [(s.session_id, s.messages) for s in (await ask("sessions", subject)).sessions],
-        "profile": (await ask("profile", subject)).model_dump(exclude={"generated_at"}),
-        "found": found,
-    }
 
 
 # --- the index --------------------------------------------------------------------------------
@@ -245,67 +205,3 @@ async def test_what_was_put_while_it_was_written_is_put_again() -> None:
     await later.expect(WANG)
     assert (await unput(store, [0]))[0].subjects == {WANG}, "what was put is not named again"
     await store.close()
-
-
-# --- subjects that are hot --------------------------------------------------------------------
-
-
-async def test_a_hot_subject_sees_what_is_imported_into_it(archive: bytes) -> None:
-    async with serving() as cold:
-        await bring(cold.owner.store, archive)
-        expected = await view(cold, LI)
-    assert len(expected["pending"]) == 1
-    async with serving() as ask:
-        assert (await view(ask, LI))["messages"] == []
-        assert ask.owner.residents.peek(LI) is not None
-        await bring(ask.owner.store, archive)
-        assert await view(ask, LI) == expected
-        runs = (await ask("runs", LI)).runs
-        await ask("process", LI, wait=True)
-        assert len((await ask("runs", LI)).runs) == len(runs) + 1, "only what was pending is extracted"
-
-
-async def test_reads_at_any_point_of_an_import_harm_nothing(
-    archive: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(copying, "PIECE_ROWS", 1)
-    monkeypatch.setattr(copying, "_BATCH_ROWS", 1)
-    async with serving() as cold:
-        await bring(cold.owner.store, archive)
-        expected = await view(cold, LI)
-    async with serving() as ask:
-        await view(ask, LI)
-        reads: list[int] = []
-
-        class Watched(Dying):
-            def __getattr__(self, name: str) -> Any:
-                method = super().__getattr__(name)
-                if name not in ("append", "replay", "claim", "put_run_record", "put_vectors"):
-                    return method
-
-                async def call(*args: Any, **kwargs: Any) -> Any:
-                    done = await method(*args, **kwargs)
-                    seen = await view(ask, LI)
-                    assert set(seen["pending"]) <= set(expected["pending"]), "what is done is done"
-                    reads.append(len(seen["messages"]))
-                    return done
-
-                return call
-
-        report = await bring(Watched(ask.owner.store, 10**9, Unavailable), archive)  # pyright: ignore[reportArgumentType]
-        assert not report.problems
-        assert len(reads) > 8
-        assert sorted(reads) == reads
-        assert await view(ask, LI) == expected
-
-
-async def test_a_subject_that_somebody_writes_to_is_refused_and_left_alone(archive: bytes) -> None:
-    async with serving() as ask:
-        added = await ask.add(LI, "我刚来", wait=True)
-        report = await bring(ask.owner.store, archive)
-        [problem] = report.problems
-        assert problem.subject == LI
-        messages = (await ask("messages", LI)).messages
-        assert [m.id for m in messages] == list(added.message_ids)
-        assert ask.owner.residents.peek(WANG) is None
-        assert len((await ask("messages", WANG)).messages) == 4
