@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +40,11 @@ _ENGINES: dict[str, type[_Engine]] = {
     "universal-sentence-encoder": UseEngine,
 }
 
+_NICE: Final = 10
+"""What passages are embedded at, nobody waiting for them: a tenth of a processor that others want, too."""
+
+_NICEST: Final = 19
+
 BUNDLED_MODELS = frozenset(_ENGINES)
 """The names that need no endpoint."""
 
@@ -44,7 +52,8 @@ BUNDLED_MODELS = frozenset(_ENGINES)
 class BundledEmbedder:
     """A bundled model behind the embedding port.
 
-    Queries and passages have a worker thread each, so a query waits for no passage. The model is loaded
+    Queries and passages have a worker thread each, so a query waits for no passage; on Linux, passages leave
+    the processor to whatever else wants it. The model is loaded
     on first use. An empty or blank text is the zero vector: its cosine with everything is 0. Of a long
     text the beginning counts (`e5.MAX_TOKENS`, `use.MAX_CHARACTERS`).
     """
@@ -61,7 +70,7 @@ class BundledEmbedder:
         self._engine = _ENGINES[model](threads)
         self._closed = False
         self._workers: dict[EmbeddingRole, ThreadPoolExecutor] = {
-            role: ThreadPoolExecutor(1, f"embed-{role}", initializer=self._engine.start)
+            role: ThreadPoolExecutor(1, f"embed-{role}", initializer=self._start, initargs=(role,))
             for role in ("query", "passage")
         }
 
@@ -92,6 +101,15 @@ class BundledEmbedder:
         for worker in self._workers.values():
             worker.shutdown(wait=False)
         await asyncio.gather(*(asyncio.to_thread(worker.shutdown) for worker in self._workers.values()))
+
+    def _start(self, role: EmbeddingRole) -> None:
+        """On the worker thread. The model first: threads of its own, which serve queries as well, would take
+        after this one."""
+        self._engine.start()
+        if role == "passage" and sys.platform == "linux":  # elsewhere only processes have a priority
+            thread = threading.get_native_id()
+            nice = os.getpriority(os.PRIO_PROCESS, thread) + _NICE
+            os.setpriority(os.PRIO_PROCESS, thread, min(nice, _NICEST))
 
     def _embed(self, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
         self._check_open()  # it may have been closed while this waited for the worker

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cluster.embedding import e5
 from cluster.embedding.bundled import BUNDLED_MODELS, BundledEmbedder
+from cluster.embedding.e5 import E5Engine
+from cluster.embedding.port import EmbeddingRole
 from memgrid.errors import InvalidInput, Unavailable
 
 HOSTILE = ["a\0b", "\ud800 x", "\udfff", "\ufdfa" * 2000, "\x01\x02", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "👩‍👩‍👧‍👦", "\ufffe\uffff"]
@@ -87,6 +92,24 @@ async def test_the_event_loop_runs_on_while_a_text_is_embedded() -> None:
         turns += 1
     await embedder.close()
     assert turns > 20  # a blocked loop would have had none
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+async def test_passages_leave_the_processor_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = BundledEmbedder("multilingual-e5-small")
+    nice: dict[str, int] = {}
+    embed = E5Engine.embed
+
+    def recorded(self: E5Engine, texts: Sequence[str], role: EmbeddingRole) -> NDArray[np.float32]:
+        nice[role] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return embed(self, texts, role)
+
+    monkeypatch.setattr(E5Engine, "embed", recorded)
+    await embedder.embed(["绿茶"], "passage")
+    await embedder.embed(["绿茶"], "query")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert (nice["query"], nice["passage"]) == (own, min(own + 10, 19))
+    await embedder.close()
 
 
 async def test_e5_embeds_queries_and_passages_differently() -> None:
