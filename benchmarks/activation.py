@@ -28,12 +28,12 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from actors.reindex import reindex_subject
 from actors.resident import content_hash
-from benchmarks.server import Server
-from cluster.composition import build_cassandra_connection, build_opensearch_client, open_index, open_store
+from benchmarks.server import Server, own_settings, remove
+from cluster.composition import build_cassandra_connection, open_index, open_store
 from cluster.ids import new_id, system_clock
 from cluster.model import Changes, Head, Memory, Message
 from cluster.retrieval.unit_text import embedding_text
-from cluster.settings import Settings, load_settings
+from cluster.settings import Settings
 from cluster.wide_store.cassandra_layout import REGISTRY_SLICES
 from cluster.wide_store.port import StoredVector, WideStore
 from memgrid.subject import Subject, shard_of
@@ -45,8 +45,6 @@ SMALL = 100
 PENDING = 20
 PLACES = ("Hangzhou", "Chengdu", "Lisbon", "Oslo", "苏州", "青岛", "Kyoto", "昆明")
 THINGS = ("green tea", "badminton", "jazz records", "羽毛球", "川菜", "hiking", "摄影", "old maps")
-NAME = "memgrid_benchmark"
-"""Of the keyspace and the indices."""
 
 
 def memories(user: str, count: int) -> list[Memory]:
@@ -184,20 +182,6 @@ async def prepare(settings: Settings, users: int, subjects: int) -> None:
     await store.close()
 
 
-async def remove(settings: Settings) -> None:
-    """What was made on the servers."""
-    if settings.wide_store == "cassandra":
-        connection = build_cassandra_connection(settings)
-        await connection.open()
-        await connection.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra_keyspace}")
-        await connection.close()
-    if settings.search_index == "opensearch":
-        client = build_opensearch_client(settings)
-        await client.indices.delete(index=f"{settings.opensearch_index_prefix}-*")
-        await client.indices.delete_index_template(name=f"{settings.opensearch_index_prefix}-*")
-        await client.close()
-
-
 async def bare(settings: Settings) -> tuple[float, float]:
     """Milliseconds that reading the big user's rows takes alone, and building its FAISS index."""
     store = await open_store(settings)
@@ -228,9 +212,8 @@ def report(folder: Path, settings: Settings, users: int) -> None:
     """Print the figures of a server on the stores that `prepare` has filled."""
     read, built = asyncio.run(bare(settings))
     big = [f"big-{n}" for n in range(3)]
-    given = {name: str(getattr(settings, name)) for name in ("cassandra_keyspace", "opensearch_index_prefix")}
     started = time.perf_counter()
-    with Server(folder, **given) as server, httpx.Client(base_url=server.url, timeout=120) as client:
+    with Server(folder) as server, httpx.Client(base_url=server.url, timeout=120) as client:
         print(f"started in {time.perf_counter() - started:.1f} s")
 
         def search(user: str) -> float:
@@ -263,14 +246,7 @@ def run(users: int, subjects: int) -> None:
     """Fill the stores, start a server on them, and print the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        settings = load_settings().model_copy(
-            update={
-                "data_dir": folder / "data",
-                "cassandra_keyspace": NAME,
-                "cassandra_timeout_seconds": 60.0,
-                "opensearch_index_prefix": NAME,
-            }
-        )
+        settings = own_settings(folder)
         try:
             started = time.perf_counter()
             asyncio.run(prepare(settings, users, subjects))

@@ -1,9 +1,9 @@
 """Search and add through HTTP against the limits, all measured in one run: `make bench`.
 
 The limits: a Serve route that does nothing; the same with one actor call that does nothing; exact FAISS
-search; SQLite commits with the same durability. Ratios are what counts: absolute figures vary with the
-machine. `hybrid` embeds every query (they are all different), `full_text` none, and `repeated` asks the
-same question again and again.
+search; SQLite commits with the same durability, or the bare Cassandra driver's appends where the settings
+name Cassandra. Ratios are what counts: absolute figures vary with the machine. `hybrid` embeds every query
+(they are all different), `full_text` none, and `repeated` asks the same question again and again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ import ray
 
 from benchmarks import floor
 from benchmarks.load import Figures, Request, http_request, measure
-from benchmarks.server import Server
+from benchmarks.server import Server, own_settings, remove
+from benchmarks.stores import BareCassandra, message
+from cluster.composition import build_cassandra_connection
+from cluster.settings import Settings
 
 CONNECTIONS = (1, 16, 64)
 USERS = 20
@@ -113,25 +116,68 @@ def fill(url: str) -> None:
                 time.sleep(0.5)
 
 
+async def bare_cassandra(settings: Settings, rows: int, seconds: float = 5.0) -> float:
+    """Messages a second that a loop over the driver appends, `rows` in a batch and 64 batches in flight."""
+    connection = build_cassandra_connection(settings)
+    await connection.open()
+    await connection.use_keyspace()
+    bare = BareCassandra(connection)
+    done, end = 0, time.perf_counter() + seconds
+
+    async def work() -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await bare.append(f"add-{done % USERS}", [message() for _ in range(rows)])
+            done += rows
+
+    await asyncio.gather(*(work() for _ in range(64)))
+    await connection.close()
+    return done / seconds
+
+
 async def run(seconds: float, connections: tuple[int, ...]) -> None:
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
-        fill(server.url)
-        server.join_ray()
-        floor.deploy()
-        print(f"{psutil.cpu_count()} CPUs, {USERS} users with {MESSAGES} messages each\n")
-        table: dict[str, dict[int, Figures]] = {}
-        for name, request in requests(server.port).items():
-            table[name] = {}
-            for count in connections:
-                figures = await measure(server.port, request, connections=count, seconds=seconds)
-                table[name][count] = figures
-                print(f"{name:32}{count:4} connections {figures.row()}", flush=True)
-        print_ratios(table, connections)
-        print(f"\nbare FAISS, {MESSAGES} vectors: {bare_faiss(MESSAGES):,.0f} searches/s")
-        print(f"bare FAISS, 10,000 vectors: {bare_faiss(10_000):,.0f} searches/s")
-        for rows in (1, 64):
-            print(f"bare SQLite, {rows} row(s) a commit: {bare_sqlite(Path(folder), rows):,.0f} rows/s")
-        ray.shutdown()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = own_settings(folder)
+        try:
+            with Server(folder) as server:
+                await report(server, folder, settings, seconds, connections)
+        finally:
+            await remove(settings)
+
+
+async def report(
+    server: Server, folder: Path, settings: Settings, seconds: float, connections: tuple[int, ...]
+) -> None:
+    """Measure everything, and print it as it comes."""
+    fill(server.url)
+    server.join_ray()
+    floor.deploy()
+    stores = f"{settings.wide_store} and {settings.search_index}"
+    print(f"{psutil.cpu_count()} CPUs, {stores}, {USERS} users with {MESSAGES} messages each\n")
+    table: dict[str, dict[int, Figures]] = {}
+    for name, request in requests(server.port).items():
+        table[name] = {}
+        for count in connections:
+            figures = await measure(server.port, request, connections=count, seconds=seconds)
+            table[name][count] = figures
+            print(f"{name:32}{count:4} connections {figures.row()}", flush=True)
+    print_ratios(table, connections)
+    print(f"\nbare FAISS, {MESSAGES} vectors: {bare_faiss(MESSAGES):,.0f} searches/s")
+    print(f"bare FAISS, 10,000 vectors: {bare_faiss(10_000):,.0f} searches/s")
+    if settings.wide_store == "cassandra":
+        bare = {rows: await bare_cassandra(settings, rows) for rows in (1, 10)}
+    else:
+        bare = {rows: bare_sqlite(folder, rows) for rows in (1, 64)}
+    for rows, rate in bare.items():
+        print(f"bare {settings.wide_store}, {rows} message(s) a commit: {rate:,.0f} messages/s")
+    most = max(connections)
+    lower = min(bare[1], table["no-op route + no-op actor call"][most].rate)
+    share = table["add, 1 message"][most].rate / lower
+    print(
+        f"adds of one message at {most} connections: {share:.0%} of the lower of that and the no-op actor call"
+    )
+    ray.shutdown()
 
 
 def print_ratios(table: dict[str, dict[int, Figures]], connections: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""A memgrid of one's own to measure, and the way into its Ray."""
+"""A memgrid of one's own to measure, on stores of its own, and the way into its Ray."""
 
 from __future__ import annotations
 
@@ -8,15 +8,47 @@ from typing import Self
 
 import psutil
 
+from cluster.composition import build_cassandra_connection, build_opensearch_client
+from cluster.settings import Settings, load_settings
 from memgrid.ray_client import join_cluster
 from tests.cluster import server
+
+_NAME = "memgrid_benchmark"
+"""Of the keyspace and the indices."""
+
+
+def own_settings(folder: Path) -> Settings:
+    """The stores that the settings name, apart from everyone else's data."""
+    return load_settings().model_copy(
+        update={
+            "data_dir": folder / "data",
+            "cassandra_keyspace": _NAME,
+            "cassandra_timeout_seconds": 60.0,
+            "opensearch_index_prefix": _NAME,
+        }
+    )
+
+
+async def remove(settings: Settings) -> None:
+    """What was made on the servers; the folder is whoever made it's."""
+    if settings.wide_store == "cassandra":
+        connection = build_cassandra_connection(settings)
+        await connection.open()
+        await connection.execute(f"DROP KEYSPACE IF EXISTS {settings.cassandra_keyspace}")
+        await connection.close()
+    if settings.search_index == "opensearch":
+        client = build_opensearch_client(settings)
+        await client.indices.delete(index=f"{settings.opensearch_index_prefix}-*")
+        await client.indices.delete_index_template(name=f"{settings.opensearch_index_prefix}-*")
+        await client.close()
 
 
 class Server(server.Server):
     """Started on entry, stopped on exit."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, **{"log_level": "warning", **settings})
+        own = {"cassandra_keyspace": _NAME, "opensearch_index_prefix": _NAME}
+        super().__init__(folder, **{"log_level": "warning", **own, **settings})
 
     def __enter__(self) -> Self:
         self.start()
