@@ -174,9 +174,7 @@ async def report(
     most = max(connections)
     lower = min(bare[1], table["no-op route + no-op actor call"][most].rate)
     share = table["add, 1 message"][most].rate / lower
-    print(
-        f"adds of one message at {most} connections: {share:.0%} of the lower of that and the no-op actor call"
-    )
+    print(f"adds of one message at {most} connections: {share:.0%} of the lower of the two")
     ray.shutdown()
 
 
