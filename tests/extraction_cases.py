@@ -251,6 +251,16 @@ ENGLISH: tuple[Case, ...] = (
 )
 
 CHINESE: tuple[Case, ...] = (
+    _case("我搬到苏州了，现在在网易工作。", says={HOME: "苏州", COMPANY: "网易"}),
+    _case("我换工作了，目前在腾讯上班。", says={COMPANY: "腾讯"}),
+    _case("我从美团跳槽到了滴滴。", says={COMPANY: "滴滴"}),
+    _case("我以前住在沈阳，现在住在苏州。", says={HOME: "苏州"}),
+    _case("我离职了，不在美团上班了。", says={"work/-company": "美团"}),
+    _case("我原来的老板离职了，现在在腾讯上班。"),
+    _case("我换的手机很好，现在在腾讯上班的朋友也买了。"),
+    _case("我老婆在网易上班。", says={"family/wife_company": "网易"}),
+    _case("我妹妹出差了。她是律师。", says={"family/younger_sister_job": "律师"}),
+    _case("我妹妹和我姐姐出差了。她是律师。"),
     _case(
         "我打算去西藏旅游。",
         "西藏我们不去了。",

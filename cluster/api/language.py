@@ -21,12 +21,17 @@ ERROR_PREFIX: Final[dict[str, TextKey]] = {
 
 def language_of(request: Request) -> Language:
     """The language that the caller reads."""
+    return stated_language(request) or "zh"
+
+
+def stated_language(request: Request) -> Language | None:
+    """The language that the caller says they read; None when they say nothing of zh or en."""
     return preferred_language(request.headers.get("accept-language"))
 
 
-def preferred_language(accept_language: str | None) -> Language:
-    """The better liked of zh and en in an Accept-Language header; zh when it says nothing of either."""
-    best: Language = "zh"
+def preferred_language(accept_language: str | None) -> Language | None:
+    """The better liked of zh and en in an Accept-Language header; None when it says nothing of either."""
+    best: Language | None = None
     best_quality = 0.0
     for part in (accept_language or "").split(","):
         tag, _, parameters = part.partition(";")

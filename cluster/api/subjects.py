@@ -18,7 +18,7 @@ from starlette.responses import Response
 from cluster.api import examples
 from cluster.api.errors import documented
 from cluster.api.exchange import Whose, exchange, json_response
-from cluster.api.language import language_of
+from cluster.api.language import language_of, stated_language
 from cluster.api.parameters import Parameters
 from cluster.api.route import Section
 from cluster.texts import Language, text
@@ -123,7 +123,11 @@ def add_context(section: Section, path: str, naming: Naming) -> None:
         """
         call = exchange(request)
         given = parameters.model_dump(exclude_none=True, exclude_unset=True)
-        query = ContextQuery.model_validate({"language": language_of(request), **given})
+        # The list of the native route is Chinese unless told otherwise, as ever; sections are in the
+        # language of what they say.
+        listed = parameters.plain and parameters.template is None
+        language = language_of(request) if listed else stated_language(request)
+        query = ContextQuery.model_validate({"language": language, **given})
         limit = call.services.settings.search_timeout_seconds
         try:
             answer = await call.ask("context", whose.subject(call.tenant), query, timeout=limit)

@@ -116,6 +116,29 @@ async def test_context_is_as_it_always_was() -> None:
     assert api.router.calls[0].request == m.ContextQuery(message="周末", max_tokens=50, language="zh")
 
 
+@pytest.mark.parametrize(
+    ("accept", "parameters", "language"),
+    [
+        (None, {}, "zh"),
+        (None, {"plain": False}, None),
+        (None, {"template": "{profile}"}, None),
+        ("fr", {"plain": False}, None),
+        ("en", {"plain": False}, "en"),
+        ("en", {"plain": False, "language": "zh"}, "zh"),
+        ("en", {}, "en"),
+    ],
+)
+async def test_sections_are_in_the_language_of_the_memories_unless_told(
+    accept: str | None, parameters: dict[str, Any], language: str | None
+) -> None:
+    api = Api()
+    async with api.client(**({"Accept-Language": accept} if accept else {})) as client:
+        await client.get("/api/v1/memories/context/alice", params=parameters)
+    asked = api.router.calls[0].request
+    assert isinstance(asked, m.ContextQuery)
+    assert asked.language == language
+
+
 async def test_a_user_may_be_called_like_a_route() -> None:
     api = Api()
     async with api.client() as client:

@@ -79,11 +79,14 @@ def _retired(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"{SPEAKER}?在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)(?:工作|上班|任职|就职|供职|实习|任教|"
-        rf"教书|从业)(?:了?[一二两三四五六七八九十几多\d半]+个?[年月]多?|多年|很多年)?(?:了)?$"
+        rf"(?:{SPEAKER}|现在|目前|如今)?在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)"
+        rf"(?:工作|上班|任职|就职|供职|实习|任教|教书|从业)(?:了?[一二两三四五六七八九十几多\d半]+个?[年月]多?|多年|很多年)?(?:了)?$"
     ),
     rf"{SPEAKER}?(?:就职|任职|供职|受雇)于(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})$",
-    rf"{SPEAKER}?(?:入职|加入|跳槽到|跳槽去)了?(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})(?:公司)?(?:工作)?$",
+    (
+        rf"{SPEAKER}?(?:从[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)?(?:入职|加入|跳槽到|跳槽去)了?"
+        rf"(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})(?:公司)?(?:工作)?$"
+    ),
     r"我的?(?:公司|单位)(?:是|叫)(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{2,20})$",
 )
 def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
