@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
@@ -58,14 +58,17 @@ class Indexing:
         shards: Sequence[int],
         of: int,
         model: str,
+        on_imported: Callable[[], None] = lambda: None,
     ) -> None:
-        """`shards` of `of` shards are this owner's; `model` names the embeddings."""
+        """`shards` of `of` shards are this owner's; `model` names the embeddings; `on_imported` is told when
+        an import has brought something into them."""
         self._store = store
         self._index = index
         self._residents = residents
         self._shards = frozenset(shards)
         self._of = of
         self._model = model
+        self._on_imported = on_imported
         self._units: OrderedDict[Subject, dict[str, None]] = OrderedDict()
         self._gone: deque[_Gone] = deque()
         self._owed = 0
@@ -394,6 +397,7 @@ class Indexing:
         self._refill |= {shard for shard, arrived in imported.items() if arrived.subjects is None}
         if imported:
             self._wake.set()
+            self._on_imported()
 
     async def _recall(self) -> None:
         """What an earlier owner of these shards died owing, and imports have brought meanwhile."""

@@ -125,6 +125,7 @@ class ShardOwner:
             shards=shards,
             of=settings.shards,
             model=embedder.model,
+            on_imported=self._on_imported,
         )
         self.commits = Commits(store, self.residents, self._on_landed, self.indexing.deleting)
         self.vectors = VectorQueue(
@@ -401,6 +402,9 @@ class ShardOwner:
             return False
         self.loop.dispatch(events.Unloaded(resident.subject))
         return True
+
+    def _on_imported(self) -> None:
+        self.sweep.resume_soon()  # what came without vectors is embedded when it is activated
 
     def _on_landed(self, resident: Resident, changes: Changes) -> None:
         subject = resident.subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from actors.edits import Edits
@@ -43,14 +44,19 @@ class Sweep:
         self._cleanup_seconds = cleanup_seconds
         self._memory_ttl_days = memory_ttl_days
         self._tasks: list[asyncio.Task[None]] = []
+        self._soon = asyncio.Event()
         self.expired = 0
 
     def start(self) -> None:
         """Resume now and every hour; clean up every `cleanup_seconds`."""
         self._tasks = [
-            asyncio.create_task(self._every(_RESUME_SECONDS, self.resume, at_once=True)),
+            asyncio.create_task(self._every(_RESUME_SECONDS, self.resume, at_once=True, sooner=self._soon)),
             asyncio.create_task(self._every(self._cleanup_seconds, self.clean_up, at_once=False)),
         ]
+
+    def resume_soon(self) -> None:
+        """Resume now and not within the hour: subjects have come into the store behind our back."""
+        self._soon.set()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -124,13 +130,25 @@ class Sweep:
 
         return await asyncio.gather(*(one(subject) for subject in subjects))
 
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[bool]], *, at_once: bool) -> None:
+    async def _every(
+        self,
+        seconds: float,
+        work: Callable[[], Awaitable[bool]],
+        *,
+        at_once: bool,
+        sooner: asyncio.Event | None = None,
+    ) -> None:
+        """`work` every so many seconds, and when `sooner` is set."""
         if not at_once:
             await asyncio.sleep(seconds)
+        wake = sooner or asyncio.Event()
         while True:
+            wake.clear()
             try:
                 complete = await work()
             except MemgridError as error:
                 _log.warning("sweep interrupted", error=error.message)
                 complete = False
-            await asyncio.sleep(seconds if complete else min(seconds, _RETRY_SECONDS))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds if complete else min(seconds, _RETRY_SECONDS)):
+                    await wake.wait()

@@ -99,6 +99,20 @@ async def test_a_running_owner_puts_what_was_imported_and_nothing_else(archive: 
         assert len(index.puts) == seen, "what is there already is not put again"
 
 
+async def test_what_came_without_vectors_is_embedded_though_nobody_asks() -> None:
+    archive = await archive_of(LI, vectors=False)
+    index = Counting()
+    async with serving(index) as ask:
+        await bring(ask.owner.store, archive)
+        await until(lambda: ask.owner.vectors.embedded >= 4)
+        await ask.owner.vectors.settled()
+        [vector] = await ask.embedder.embed(["周末打羽毛球"], "query")
+        query = IndexQuery(tenant="t", subject=LI, vector=vector)
+        hits = {hit.id: hit.vector_score for hit in (await index.search(query)).hits}
+        assert len(hits) == await index.count(LI)
+        assert max(score or 0 for score in hits.values()) > 0.99
+
+
 async def test_very_many_are_put_as_whole_shards(archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imported, "MAX_NAMED", 0)
     index = Counting()
