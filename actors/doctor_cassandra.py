@@ -16,6 +16,9 @@ from memgrid.errors import MemgridError
 _SETTING = "SELECT value FROM system_views.settings WHERE name = '{}'"
 _CLOCK = "SELECT toUnixTimestamp(now()) FROM system.local"
 _NOTICED_OFFSET_MS = 1000
+_PARTITIONS = "SELECT keyspace_name, table_name, mebibytes FROM system_views.max_partition_size"
+WIDE_PARTITION_MIB = 100
+"""What Cassandra reads and compacts with ease. Messages begin another partition long before."""
 
 
 async def examine_cassandra(settings: Settings) -> AsyncIterator[Finding]:
@@ -34,6 +37,7 @@ async def examine_cassandra(settings: Settings) -> AsyncIterator[Finding]:
         yield await _schema(connection)
         yield await _paxos(connection)
         yield await _commit_log(connection)
+        yield await _partitions(connection)
         yield await _clocks(connection)
     except MemgridError as error:
         yield Finding("cassandra", "failed", error.message, error.remedy)
@@ -70,6 +74,21 @@ async def _commit_log(connection: CassandraConnection) -> Finding:
         fix = "set commitlog_sync: group in cassandra.yaml, or see that no two replicas can fail at once"
         return Finding("cassandra commit log", "warning", found, fix)
     return Finding("cassandra commit log", "ok", "written before a write is acknowledged")
+
+
+async def _partitions(connection: CassandraConnection) -> Finding:
+    sizes = [
+        (mebibytes, table)
+        for rows in (await connection.ask_each_node(_PARTITIONS)).values()
+        for keyspace, table, mebibytes in rows
+        if keyspace == connection.options.keyspace
+    ]
+    largest, table = max(sizes, default=(0, ""))
+    if largest > WIDE_PARTITION_MIB:
+        found = f"one of {table} has {largest} MiB, and more than {WIDE_PARTITION_MIB} make it slow"
+        fix = f"look at it with `nodetool tablestats {connection.options.keyspace}.{table}`"
+        return Finding("cassandra partitions", "warning", found, fix)
+    return Finding("cassandra partitions", "ok", f"none above {largest} MiB")
 
 
 async def _clocks(connection: CassandraConnection) -> Finding:

@@ -117,6 +117,7 @@ class Cassandra:
             "commit_failure_policy": "stop",
             "storage_compatibility_mode": "NONE",
             "paxos_variant": "v2",
+            "partition_size_warn_threshold": "100MiB",
             "memtable_heap_space": f"{self.heap // 5}MiB",
             "memtable_offheap_space": f"{self.heap // 5}MiB",
             "file_cache_size": "64MiB",

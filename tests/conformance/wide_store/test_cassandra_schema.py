@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from actors import doctor_cassandra
 from actors.doctor_cassandra import examine_cassandra
 from cluster.composition import open_store
 from cluster.ids import system_clock
@@ -18,7 +19,7 @@ from cluster.wide_store.cassandra import CassandraStore
 from cluster.wide_store.cassandra_connection import CassandraConnection
 from cluster.wide_store.cassandra_schema import migrate, migrations, schema_version
 from memgrid.errors import InvalidInput, Unavailable
-from tests.conformance.wide_store.cassandra_keyspace import CassandraKeyspace, options
+from tests.conformance.wide_store.cassandra_keyspace import KEYSPACE, CassandraKeyspace, options
 from tests.conformance.wide_store.conftest import SHARDS
 from tests.conformance.wide_store.samples import USER, message
 from tests.servers.cassandra import CassandraCluster
@@ -153,7 +154,9 @@ async def test_a_closed_store_says_so(cassandra_stores: tuple[CassandraStore, Ca
 
 
 async def test_the_doctor_says_what_it_found(
-    cassandra: CassandraCluster, cassandra_stores: tuple[CassandraStore, CassandraStore]
+    cassandra: CassandraCluster,
+    cassandra_stores: tuple[CassandraStore, CassandraStore],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = Settings(wide_store="cassandra", cassandra_port=cassandra.port, cassandra_keyspace=FRESH)
     found = {finding.name: finding async for finding in examine_cassandra(settings)}
@@ -162,10 +165,18 @@ async def test_the_doctor_says_what_it_found(
         "cassandra schema": "warning",
         "cassandra paxos": "ok",
         "cassandra commit log": "warning",
+        "cassandra partitions": "ok",
         "cassandra clocks": "ok",
     }
     assert found["cassandra schema"].fix == "memgrid migrate"
     assert f"0 of {len(migrations())}" in found["cassandra schema"].found
+    monkeypatch.setattr(doctor_cassandra, "WIDE_PARTITION_MIB", -1)  # as if something were in it
+    there = settings.model_copy(update={"cassandra_keyspace": KEYSPACE})
+    await cassandra_stores[0].open(shards=SHARDS)
+    found = {finding.name: finding async for finding in examine_cassandra(there)}
+    assert found["cassandra partitions"].state == "warning"
+    assert found["cassandra partitions"].fix
+    await cassandra_stores[0].close()
 
 
 async def test_login_and_tls(cassandra_ready: None, server_folder: Path) -> None:
