@@ -21,7 +21,7 @@ from cluster.ids import Clock, system_clock
 from cluster.search_index.imported import Arrivals
 from cluster.wide_store.port import ApiKeyRow, PlainRow, StaleRevision, WideStore
 from memgrid.errors import MemgridError
-from memgrid.subject import Subject
+from memgrid.subject import Subject, subject_from_key
 
 AT_A_TIME = 16
 """Subjects that are compared and written side by side: most of the time is spent waiting for the store."""
@@ -255,5 +255,8 @@ class _Work:
 
 def _name(row: object) -> str:
     if isinstance(row, PlainRow):
-        return f"row {row.key!r} of {row.table}"
+        if (key := subject_key_of(row)) is None:
+            return f"row {row.key!r} of {row.table}"
+        whose = shown(subject_from_key(bytes.fromhex(key)))
+        return f"{row.table} {row.key.partition('/')[2]} of {whose}"
     return f"API key {row.id}" if isinstance(row, ApiKeyRow) else str(row)

@@ -478,11 +478,13 @@ async def test_keys_and_rows_are_not_overwritten() -> None:
         await two.put_api_key(revoked)
         await two.put_api_key(msgspec.structs.replace((await one.api_keys("acm"))[0], id="same hash"))
         await two.put_row("config", "all", {"n": 2})
+        await two.put_row("daily_stats", f"{USER.key.hex()}/2025-10-09", {"mine": 1})
         report = await imported(two, archive)
         assert [problem.what for problem in report.problems] == [
             "API key k0",
             "API key k1",
             "row 'all' of config",
+            "daily_stats 2025-10-09 of user '张三' of tenant 'acme'",
         ]
         assert await two.api_keys("acme") == [revoked]
         assert await two.get_row("config", "all") == {"n": 2}
