@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actors.adding import millis
 from actors.query_vectors import QueryVectors
 from actors.resident import Resident, Residents
-from actors.sharing import Sharing
+from actors.sharing import Given, Sharing
 from cluster.analysis import search_terms
 from cluster.context import build_context, check_template
 from cluster.ids import Clock
@@ -65,11 +65,11 @@ class Contexts:
             async with self._residents.use(subject, fresh=True) as resident:
                 now = self._clock()
                 vector = await embedding if embedding is not None else None
-                given = [each.memory for each in await self._sharing.given(resident)]
+                given = await self._sharing.given(resident, vectors=asked)
                 wanted = _Wanted(query)
                 current = [
                     memory
-                    for memory in (*resident.hot.memories(), *given)
+                    for memory in (*resident.hot.memories(), *(each.memory for each in given))
                     if memory.is_current(now) and wanted(memory)
                 ]
                 if asked:
@@ -105,7 +105,7 @@ class Contexts:
         query: ContextQuery,
         wanted: _Wanted,
         vector: NDArray[float32] | None,
-        given: Sequence[Memory],
+        given: Sequence[Given],
         now: Millis,
     ) -> _Relevant:
         """The `limit` best: memories that are about the message, then whatever fits it next.
@@ -121,12 +121,12 @@ class Contexts:
             without=overtaken_messages(resident.hot.memories(), resident.hot.message),
         )
         ranked = resident.hot.search(spec, terms, vector, now)
-        shared = {memory.id: memory for memory in given if wanted(memory)}
+        shared = {each.memory.id: each.memory for each in given if wanted(each.memory)}
         if shared:
             hot = HotSubject(self._dimension)
-            hot.put_memories((memory, None) for memory in shared.values())
-            words = RankSpec(strategy="full_text", limit=query.limit * _POOL)
-            ranked = [*ranked, *hot.search(words, terms, None, now)]
+            hot.put_memories((each.memory, each.vector) for each in given if each.memory.id in shared)
+            among = RankSpec(strategy=spec.strategy, limit=query.limit * _POOL)
+            ranked = [*ranked, *hot.search(among, terms, vector, now)]
         least = max((hit.score for hit in ranked), default=0.0) * _SHARE
         ordered = sorted(ranked, key=lambda hit: (hit.kind != "memory" or hit.score < least, -hit.score))
         found = _Relevant([], [], {hit.id: round(hit.score, 6) for hit in ranked})

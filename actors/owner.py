@@ -198,6 +198,8 @@ class ShardOwner:
             residents=self.residents,
             commits=self.commits,
             reads=self.reads,
+            vectors=vectors,
+            model=embedder.model,
             dimension=embedder.dimension,
             clock=clock,
         )

@@ -18,14 +18,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from actors.commits import Commits
+from actors.query_vectors import QueryVectors
 from actors.reads import Reads
-from actors.resident import Resident, Residents
+from actors.resident import Resident, Residents, vector_of
 from actors.views import memory_out, moment, optional_moment
 from cluster.analysis import search_terms
 from cluster.ids import Clock, new_id
 from cluster.model import ChangeEntry, Changes, Head, Memory
 from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import HotSubject, RankSpec
+from cluster.wide_store.codec import Vector
 from cluster.wide_store.port import StaleRevision, WideStore
 from memgrid.errors import InvalidInput, NotFound, Overloaded
 from memgrid.kinds import ShareMemory, Shares
@@ -48,6 +50,16 @@ class Given(NamedTuple):
 
     memory: Memory
     giver: Subject
+    vector: Vector | None = None
+
+
+class _Shared(NamedTuple):
+    """What a giver shares with anyone, at the head it was read at."""
+
+    head: Head
+    memories: dict[str, Memory]
+    vectors: dict[str, Vector]
+    """Those that were there when they were asked for: embedding goes on behind a commit."""
 
 
 class Sharing:
@@ -60,17 +72,21 @@ class Sharing:
         residents: Residents,
         commits: Commits,
         reads: Reads,
+        vectors: QueryVectors,
+        model: str,
         dimension: int,
         clock: Clock,
     ) -> None:
+        """`model` is the one that has made the vectors, of so many dimensions."""
         self._store = store
         self._residents = residents
         self._commits = commits
         self._reads = reads
+        self._vectors = vectors
+        self._model = model
         self._dimension = dimension
         self._clock = clock
-        self._givers: OrderedDict[Subject, tuple[Head, dict[str, Memory]]] = OrderedDict()
-        """What givers share with anyone, at the head it was read at."""
+        self._givers: OrderedDict[Subject, _Shared] = OrderedDict()
 
     # giving
 
@@ -148,8 +164,9 @@ class Sharing:
 
     # receiving
 
-    async def given(self, resident: Resident) -> list[Given]:
-        """What others share with the subject now, read at their heads of now."""
+    async def given(self, resident: Resident, *, vectors: bool = False) -> list[Given]:
+        """What others share with the subject now, read at their heads of now; with their `vectors`, as far as
+        there are any."""
         receiver = [resident.subject.kind, resident.subject.id]
         by_giver: dict[Subject, list[str]] = {}
         for kind, id_, memory_id in _references(resident.head.settings):
@@ -160,26 +177,37 @@ class Sharing:
         found: list[Given] = []
         for giver, ids in by_giver.items():
             shared = await self._shared_by(giver)
+            if vectors:
+                await self._bring_vectors(giver, shared)
             for memory_id in ids:
-                memory = shared.get(memory_id)
+                memory = shared.memories.get(memory_id)
                 if memory is None or receiver not in _grants(memory):
                     continue
                 if memory.expires_at is None or memory.expires_at > now:
                     own = {k: v for k, v in memory.attributes.items() if k != GRANTS}
-                    found.append(Given(msgspec.structs.replace(memory, attributes=own), giver))
+                    shown = msgspec.structs.replace(memory, attributes=own)
+                    found.append(Given(shown, giver, shared.vectors.get(memory_id)))
         return found
 
-    async def _shared_by(self, giver: Subject) -> dict[str, Memory]:
+    async def _bring_vectors(self, giver: Subject, shared: _Shared) -> None:
+        if shared.vectors.keys() >= shared.memories.keys():
+            return
+        for stored in await self._store.memory_vectors(giver, self._model):
+            memory = shared.memories.get(stored.id)
+            if memory is not None and (vector := vector_of(memory, stored)) is not None:
+                shared.vectors[stored.id] = vector
+
+    async def _shared_by(self, giver: Subject) -> _Shared:
         head = await self._store.head(giver)
         known = self._givers.get(giver)
-        if known is None or (known[0].generation, known[0].revision) != (head.generation, head.revision):
+        if known is None or (known.head.generation, known.head.revision) != (head.generation, head.revision):
             loaded = await self._store.load(giver)
-            known = (loaded.head, {m.id: m for m in loaded.memories if _grants(m)})
+            known = _Shared(loaded.head, {m.id: m for m in loaded.memories if _grants(m)}, {})
             self._givers[giver] = known
         self._givers.move_to_end(giver)
         while len(self._givers) > _CACHED_GIVERS:
             self._givers.popitem(last=False)
-        return known[1]
+        return known
 
     # reading
 
@@ -190,7 +218,8 @@ class Sharing:
         if query.cursor is not None or query.session_id is not None or not memories:
             return answer  # a session is the subject's own
         async with self._residents.use(subject, fresh=False) as resident:
-            given = [each for each in await self.given(resident) if _carries(each, subject, query)]
+            given = await self.given(resident, vectors=True)
+        given = [each for each in given if _carries(each, subject, query)]
         if not given:
             return answer
         hits = await self._hits(given, query)
@@ -199,13 +228,14 @@ class Sharing:
         return result.model_copy(update={"results": results, "total": len(results)})
 
     async def _hits(self, given: Sequence[Given], query: SearchQuery) -> list[SearchHit]:
-        """Ranked among themselves, by their words."""
+        """Ranked among themselves, as the query asks."""
+        vector = None if query.strategy == "full_text" else await self._vectors.of(query.query)
         hot = HotSubject(self._dimension)
-        hot.put_memories((each.memory, None) for each in given)
+        hot.put_memories((each.memory, each.vector) for each in given)
         by_id = {each.memory.id: each for each in given}
         ranked = hot.search(
             RankSpec(
-                strategy="full_text",
+                strategy="full_text" if vector is None else query.strategy,
                 limit=query.top_k,
                 threshold=query.threshold,
                 types=("memory",),
@@ -214,7 +244,7 @@ class Sharing:
                 predicate=parse_filter(query.filters).matches if query.filters else None,
             ),
             search_terms(query.query),
-            None,
+            vector,
             self._clock(),
         )
         return [_hit(by_id[hit.id], hit.score, hit.parts if query.explain else None) for hit in ranked]

@@ -280,6 +280,33 @@ async def test_a_memory_is_shared_marked_and_gone_at_once(ask: Asking, receiver:
     assert await seen(ask, receiver, "peanuts") == set()
 
 
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_what_is_shared_is_found_by_its_meaning_once_it_is_embedded(elsewhere: bool) -> None:
+    store = SqliteStore(":memory:")
+    await store.open(shards=4)
+    kept: Any = Kept(store)
+    async with (
+        running_owner(store=store, buffer_idle_seconds=3600) as one,
+        running_owner(store=kept, buffer_idle_seconds=3600) as two,
+    ):
+        other = two if elsewhere else one
+        one.embedder.gate.clear()
+        await one.add(ANNA, "I am allergic to peanuts.", wait=True)
+        memory = await memory_of(one, ANNA, "peanuts")
+        await one("share_memory", ANNA, id=memory.id, user_id="bob")
+
+        async def by_meaning() -> list[str]:
+            found = await other("search", BOB, query="is allergic to", strategy="vector")
+            return [hit.content for hit in found.results if hit.score > 0]
+
+        assert await by_meaning() == []
+        one.embedder.gate.set()
+        await one.owner.vectors.settled()
+        assert await by_meaning() == ["User is allergic to peanuts"]
+        context = await other("context", BOB, message="is allergic to", plain=False, explain=True)
+        assert "peanuts" in context.context
+
+
 async def test_what_is_shared_is_found_by_its_labels_and_in_no_session(ask: Asking) -> None:
     await ask.add(ANNA, "I am allergic to peanuts.", agent_id="chef", session_id="s", wait=True)
     memory = await memory_of(ask, ANNA, "peanuts")
