@@ -34,6 +34,12 @@ ALLERGY, CONDITION, PLAN, EVENT = "health/allergy", "health/condition", "plan/pl
 
 ENGLISH: tuple[Case, ...] = (
     _case(
+        "I used to live in Denver, now I live in Reno.",
+        says={"contact_info/-residence": "Denver", HOME: "Reno"},
+    ),
+    _case("I quit my job at Intel and took a break.", says={"work/-company": "Intel"}),
+    _case("My name is spelled with a K."),
+    _case(
         "I plan to visit Norway.",
         "We're not going to Norway after all.",
         says={PLAN: "User plans to visit Norway", "plan/-plan": "User plans to visit Norway"},

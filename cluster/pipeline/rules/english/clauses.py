@@ -49,8 +49,8 @@ _OPENER = re.compile(
     re.I,
 )
 _SPLIT = re.compile(
-    r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet "
-    r")?(?:i|i'm|i've|my|mine|we|"
+    r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet )?"
+    r"(?:now |currently |these days |nowadays )?(?:i|i'm|i've|my|mine|we|"
     r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is)\b))\s*"
     r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+"
     r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|i've|my)\b)"

@@ -28,7 +28,10 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
 
 # "I'm Batman": who says so is somebody else.
 _NOBODY = word_list("batman superman spiderman spider-man groot barbie hulk thor santa god jesus team legend")
-_NO_NAME = word_list("not a the on in so very what also pretty hard")
+_NO_NAME = word_list(
+    "not a the on in so very what also pretty hard spelled spelt written pronounced short easy common "
+    "unusual changed different from really just too actually"
+)
 
 
 @RULES.rule(

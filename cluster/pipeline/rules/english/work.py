@@ -154,7 +154,7 @@ _NOT_EMPLOYERS = word_list(
     rf"i used to work (?:at|for) (?P<v>{_ORGANISATION})\W*$",
     (
         r"i(?:'ve| have)? (?:(?:just|recently|finally) )*(?:quit|left|resigned from) (?:my job (?:at|with) )"
-        rf"(?P<v>{_ORGANISATION})\W*$"
+        rf"(?P<v>{_ORGANISATION}){END}"
     ),
 )
 def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
