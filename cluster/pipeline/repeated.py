@@ -3,7 +3,7 @@
 So the thousandth "I live in Hangzhou" costs nothing. A message counts as repeated when the subject's current
 memories rest on the latest message with the same words by the same speaker, and it says by itself what they
 say: it has each one's value, or the words of its gist, so that "yes, I do" is never taken for one. What is
-dated, an event, or was taken back meanwhile goes to the extractor.
+dated, an event, about a "she" who may be someone else now, or was taken back meanwhile goes to the extractor.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cluster.pipeline.port import Candidate
 _HUMAN = frozenset({"user", "human"})
 _EXTRACTED = frozenset({"fact", "profile"})
 _SIGN = re.compile(r"x_\w+|[\s]+")
+_SOMEONE = re.compile(r"\b(?:he|she|they|him|her|them|his|hers|theirs?)\b|[他她]", re.I)
 _Words = tuple[str | None, str]
 
 
@@ -67,6 +68,8 @@ def find_repeats(
 
 def _may_repeat(message: Message) -> bool:
     if message.role.lower() not in _HUMAN or not 2 <= len(message.content) <= 2000:
+        return False
+    if _SOMEONE.search(message.content):
         return False
     return not any(dates_in(message.content, message.event_time, language) for language in ("en", "zh"))
 

@@ -173,6 +173,8 @@ def message(content: str, number: int = 0, **fields: object) -> Message:
         ("Yes, I do", memory("User likes tea", sources=("m0",))),
         ("I went to Rome yesterday", memory("User went to Rome", sources=("m0",))),
         ("我昨天去了罗马", memory("用户去了罗马", sources=("m0",))),
+        ("She's a nurse", memory("User's wife is a nurse", sources=("m0",), attributes={"value": "nurse"})),
+        ("她是护士", memory("用户的妻子是护士", sources=("m0",), attributes={"value": "护士"})),
         ("I ran a marathon", memory("User ran a marathon", sources=("m0",), kind="event")),
         ("I like tea", memory("User likes tea", sources=("m0",), superseded_by="x")),
         ("I like tea", memory("User likes tea", sources=("m0",), immutable=True)),
@@ -183,6 +185,17 @@ def test_what_does_not_stand_for_itself_is_extracted_again(content: str, known: 
     again = message(content, 1)
     repeats = find_repeats([again], [known], {"m0": earlier}.get, NOW)
     assert (list(repeats.fresh), list(repeats.candidates)) == ([again], [])
+
+
+async def test_the_same_words_about_someone_else_are_news() -> None:
+    user = Subject("t", "user", "u")
+    async with running_owner(buffer_idle_seconds=3600) as ask:
+        for about in ("My wife is out today.", "My sister is out today."):
+            await ask.add(user, about, "She's a nurse.", wait=True)
+        assert sorted(memory.memory for memory in (await ask("list_memories", user)).memories) == [
+            "User's sister's occupation is nurse",
+            "User's wife's occupation is nurse",
+        ]
 
 
 def test_another_speaker_or_an_assistant_repeats_nothing() -> None:
