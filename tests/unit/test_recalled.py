@@ -191,7 +191,8 @@ async def test_the_same_words_about_someone_else_are_news() -> None:
     user = Subject("t", "user", "u")
     async with running_owner(buffer_idle_seconds=3600) as ask:
         for about in ("My wife is out today.", "My sister is out today."):
-            await ask.add(user, about, "She's a nurse.", wait=True)
+            await ask.add(user, about, wait=True)
+            await ask.add(user, "She's a nurse.", wait=True)
         assert sorted(memory.memory for memory in (await ask("list_memories", user)).memories) == [
             "User's sister's occupation is nurse",
             "User's wife's occupation is nurse",
