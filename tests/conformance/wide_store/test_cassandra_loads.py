@@ -163,9 +163,7 @@ async def test_markers_give_way_to_few_tombstones(both: Stores, monkeypatch: pyt
     head = await settle(store, head, (), [memory(id=known[-1].id)])
     assert await markers() == []
     late = [vector(id) for id in (known[7].id, between.id)]
-    await store.put_vectors(
-        USER, 0, "memory", MODEL, late
-    )  # one was deleted, one is back
+    await store.put_vectors(USER, 0, "memory", MODEL, late)  # one was deleted, one is back
     stored = await store._connection.rows("memory_vectors", *key_of(USER), 0, MODEL)
     assert [name for name, *_ in stored] == [between.id]
     for each in both:
