@@ -29,6 +29,13 @@ class DayCounts(msgspec.Struct):
     """Searches whose relevance counts in the average (answers from the cache count once)."""
     relevance: float = 0.0
 
+    def add(self, more: DayCounts) -> None:
+        """Count what another has counted, too."""
+        self.memories_added += more.memories_added
+        self.searches += more.searches
+        self.scored += more.scored
+        self.relevance += more.relevance
+
 
 class DailyStats:
     """Counts in memory, written behind every few seconds: statistics, not the system of record."""
@@ -37,6 +44,8 @@ class DailyStats:
         self._store = store
         self._clock = clock
         self._unwritten: dict[tuple[Subject, str], DayCounts] = {}
+        self._writing = asyncio.Lock()
+        """Rows are read, added to and written: by one at a time."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -84,17 +93,21 @@ class DailyStats:
         return Stats(days=found)
 
     async def flush(self) -> None:
-        """Add what was counted to the stored rows."""
-        unwritten, self._unwritten = self._unwritten, {}
-        for (subject, day), more in unwritten.items():
-            key = _key(subject, day)
-            row = await self._store.get_row(_TABLE, key)
-            counts = msgspec.convert(row, DayCounts) if row is not None else DayCounts()
-            counts.memories_added += more.memories_added
-            counts.searches += more.searches
-            counts.scored += more.scored
-            counts.relevance += more.relevance
-            await self._store.put_row(_TABLE, key, msgspec.to_builtins(counts))
+        """Add what was counted to the stored rows; what the store does not take is kept for the next time."""
+        async with self._writing:
+            while self._unwritten:
+                (subject, day), more = self._unwritten.popitem()
+                try:
+                    await self._write(_key(subject, day), more)
+                except MemgridError:
+                    self._unwritten.setdefault((subject, day), DayCounts()).add(more)
+                    raise
+
+    async def _write(self, key: str, more: DayCounts) -> None:
+        row = await self._store.get_row(_TABLE, key)
+        counts = msgspec.convert(row, DayCounts) if row is not None else DayCounts()
+        counts.add(more)
+        await self._store.put_row(_TABLE, key, msgspec.to_builtins(counts))
 
     def _today(self, subject: Subject) -> DayCounts:
         day: date = datetime.fromtimestamp(self._clock() / 1000, UTC).date()
