@@ -21,7 +21,7 @@ NOON = 1_700_049_600_000
 
 
 class Rows:
-    """A store of rows, each read and write of which lets others go first; none is written while it is down."""
+    """A store of rows; each read and write lets others go first, and none is written while it is down."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Mapping[str, Any]] = {}
