@@ -102,6 +102,13 @@ class Indexing:
         """Units and deletions that the index has not been told."""
         return self._owed
 
+    def knows(self, subject: Subject) -> bool:
+        """Whether the index has been told what there is of the subject, but for the last minutes perhaps."""
+        shard = self._shard(subject)
+        behind = (self._refill, self._unclean, self._imported, self._rows)
+        filled = self._checked and self.down is None and not any(shard in each for each in behind)
+        return bool(filled) and subject not in self._units
+
     def start(self) -> None:
         """Find out what an earlier process owed, and begin the background work."""
         self._tasks = [asyncio.create_task(self._run())]
@@ -279,9 +286,10 @@ class Indexing:
                         self._suspect(shard, unclean)
                     raise
             await self._ask(self._index.set_filled(empty))
+            # of a shard where nobody is named all was put above
+            named = [subject for arrived in imported.values() for subject in arrived.subjects or ()]
+            await self._ask(refill.subjects(named))
             for shard, arrived in imported.items():
-                for subject in arrived.subjects or ():  # of None, the whole shard was put above
-                    await self._ask(refill.subject(subject))
                 await write_put(self._store, shard, arrived.id)
                 if self._imported.get(shard) is arrived:
                     del self._imported[shard]

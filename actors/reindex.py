@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,11 @@ from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
 
 _log = get_log()
+_T = TypeVar("_T")
 _PAGE = 500
+_AT_A_TIME = 8
+"""Subjects of a shard read and put side by side."""
+_SHARDS_AT_A_TIME = 4
 MAX_LATE = 100_000
 """Subjects looked at once more at the end of `rebuild`."""
 
@@ -78,14 +84,19 @@ async def rebuild(
     refill = Refill(store, index, model)
     filled = (await index.filling(range(shards))).filled
     empty: list[int] = []
-    for done, shard in enumerate(range(shards), start=1):
-        if shard not in filled:
-            if await refill.shard(shard, clean=None):
-                await index.set_filled([shard])
-            else:
-                empty.append(shard)
+    done = len(filled)
+
+    async def fill(shard: int) -> None:
+        nonlocal done
+        if await refill.shard(shard, clean=None):
+            await index.set_filled([shard])
+        else:
+            empty.append(shard)
+        done += 1
         if progress is not None:
             progress(done, refill.documents)
+
+    await _each((shard for shard in range(shards) if shard not in filled), _SHARDS_AT_A_TIME, fill)
     await index.set_filled(empty)
     # What had no vector when it was read may have been put into the old index, and got its vector in the
     # store, since.
@@ -121,15 +132,17 @@ class Refill:
         cursor: str | None = None
         while True:
             subjects, cursor = await self._store.subjects(shard=shard, cursor=cursor)
-            for subject in subjects:
-                await self.subject(subject)
+            await self.subjects(subjects)
             if cursor is None:
                 break
         await self.clean(shard, clean)
         return self.documents - before
 
-    async def subject(self, subject: Subject) -> None:
-        """Put every memory and message of one subject."""
+    async def subjects(self, subjects: Iterable[Subject]) -> None:
+        """Put every memory and message of these, some side by side: most of it is waiting."""
+        await _each(subjects, _AT_A_TIME, self._subject)
+
+    async def _subject(self, subject: Subject) -> None:
         put, complete = await _put_subject(self._store, self._index, subject, self._model)
         self.documents += put
         if not complete and len(self.late) < MAX_LATE:
@@ -138,16 +151,34 @@ class Refill:
     async def clean(self, shard: int, subjects: Set[Subject] | None) -> None:
         """Remove of these subjects what the store no longer has; None: of all that are not erased."""
         if subjects is not None:
-            for subject in subjects:
-                await clean_subject(self._store, self._index, subject)
+            await _each(subjects, _AT_A_TIME, self._clean)
             return
         cursor: str | None = None
         while True:
             page, cursor = await self._store.subjects(shard=shard, cursor=cursor)
-            for subject in page:
-                await clean_subject(self._store, self._index, subject)
+            await _each(page, _AT_A_TIME, self._clean)
             if cursor is None:
                 break
+
+    async def _clean(self, subject: Subject) -> None:
+        await clean_subject(self._store, self._index, subject)
+
+
+async def _each(items: Iterable[_T], at_a_time: int, work: Callable[[_T], Awaitable[None]]) -> None:
+    """`work` on all of them, so many side by side: most of it is waiting. The first error ends the others."""
+    gate = asyncio.Semaphore(at_a_time)
+
+    async def one(item: _T) -> None:
+        async with gate:
+            await work(item)
+
+    tasks = [asyncio.create_task(one(item)) for item in items]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def reindex_subject(store: WideStore, index: SearchIndex, subject: Subject, model: str) -> int:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from opensearchpy import AsyncOpenSearch
 from opensearchpy.exceptions import ConnectionError as NotReached
 
+from actors import reindex
 from actors.doctor_opensearch import examine_opensearch
 from actors.findings import Finding
 from actors.reindex import rebuild
@@ -295,8 +296,9 @@ async def test_made_anew_while_it_is_written_to(
 
 
 async def test_a_rebuild_that_dies_goes_on_where_it_was(
-    opensearch: OpenSearchNode, prefix: str, tmp_path: Path
+    opensearch: OpenSearchNode, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reindex, "_SHARDS_AT_A_TIME", 1)
     index = index_on(opensearch, prefix)
     async with owner_of(index, tmp_path) as ask:
         subjects = [Subject("t", "user", f"u{n}") for n in range(12)]
