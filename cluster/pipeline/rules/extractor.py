@@ -22,6 +22,7 @@ from cluster.pipeline.rules.correction import (
 )
 from cluster.pipeline.rules.english import clauses as english_clauses
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
+from cluster.pipeline.rules.redating import names_a_day, new_day, redated
 from cluster.pipeline.rules.sentences import (
     MAX_SCANNED,
     Sentence,
@@ -146,6 +147,8 @@ def _read(message: Message, earlier: str) -> _Reading:
                 read.pop()
             was_joking = was_joking or (joke == "before" and not read)
             continue
+        if any(read) and (day := new_day(sentence)) is not None and _redate(read, day, sentence, message):
+            continue
         for correction, part in parts_of(sentence):
             if correction is not None and any(read):
                 _correct(read, correction)
@@ -161,6 +164,23 @@ def _read(message: Message, earlier: str) -> _Reading:
         for said in sentence
     }
     return _Reading(tuple(found.values()), was_joking, of_before)
+
+
+def _redate(read: list[list[Said]], day: str, sentence: Sentence, message: Message) -> bool:
+    """Move what was just said to happen to another day, or take it back where that cannot be; whether it
+    was something that happens on a day."""
+    last = next(said for said in reversed(read) if said)
+    when = last[-1].when
+    if when is None or SLOTS[last[-1].claim.slot].kind != "event" or when.precision != "day":
+        return False
+    if not names_a_day(day, message.event_time, sentence.language):
+        return False
+    moved = redated(when, day, message.event_time, sentence.language)
+    if moved is None:
+        last.pop()
+    else:
+        last[-1] = last[-1]._replace(when=moved)
+    return True
 
 
 def _correct(read: list[list[Said]], correction: Correction) -> None:
