@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from actors.opening import settings_from, with_store
+from actors.opening import need_store, settings_from, with_store
 from cluster.settings import Settings
 from memgrid.cli.options import ConfigFile, DataDir, Json
 from memgrid.cli.output import console, note, print_json
@@ -51,7 +51,7 @@ def export_archive(
     from cluster.archive.exporting import export_archive as export
 
     settings = settings_from(config, data_dir=data_dir)
-    _need_store(settings)
+    need_store(settings, otherwise="export one user over HTTP: memgrid export --user …")
     subject = None
     if kind is not None and id_ is not None:
         subject = Subject(tenant or DEFAULT_TENANT, cast(SubjectKind, kind), id_)
@@ -63,7 +63,14 @@ def export_archive(
                 store, out, tenant=tenant, subject=subject, vectors=vectors, on_subject=on_subject
             )
 
-    end = asyncio.run(with_store(settings, work))
+    try:
+        end = asyncio.run(with_store(settings, work))
+    except KeyboardInterrupt:
+        note(
+            "stopped; " + ("what is out is not whole" if str(file) == "-" else "no file was written"),
+            "yellow",
+        )
+        raise typer.Exit(130) from None
     if json and str(file) != "-":
         print_json({"file": str(file), "subjects": end.subjects, "rows": end.counts, "sha256": end.sha256})
     else:
@@ -123,23 +130,12 @@ def verify(
         _check(file, json=json)
         return
     settings = settings_from(config, data_dir=data_dir)
-    _need_store(settings)
+    need_store(settings)
 
     async def work(store: WideStore, stream: BinaryIO, on_subject: OnSubject) -> Report:
         return await verify_archive(store, stream, on_subject=on_subject)
 
     _show(_with_archive(settings, file, "comparing", work), file, json=json, verb="verified")
-
-
-def _need_store(settings: Settings) -> None:
-    """There is something to read: opening the embedded store would make an empty one."""
-    if settings.wide_store == "sqlite" and not (settings.data_dir / "meta.sqlite").exists():
-        raise InvalidInput(
-            f"there is no store in {settings.data_dir.resolve()}",
-            field="data_dir",
-            remedy="run it where memgrid runs, name the folder with --data-dir, or export one user over HTTP:"
-            " memgrid export --user …",
-        )
 
 
 def _check(file: Path, *, json: bool) -> None:

@@ -8,7 +8,7 @@ import time
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from actors.opening import settings_from, with_store
+from actors.opening import need_store, settings_from, with_store
 from cluster.logs import configure_logs
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore
@@ -31,6 +31,7 @@ def reindex(data_dir: DataDir = None, config: ConfigFile = None, json: Json = Fa
     MEMGRID_SEARCH_INDEX=opensearch memgrid reindex --json
     """
     settings = settings_from(config, data_dir=data_dir)
+    need_store(settings)
     # stdout is for the answer, and what went well is said there
     configure_logs(settings.model_copy(update={"log_level": "warning"}))
     started = time.monotonic()
@@ -41,18 +42,21 @@ def reindex(data_dir: DataDir = None, config: ConfigFile = None, json: Json = Fa
         raise typer.Exit(130) from None
     seconds = round(time.monotonic() - started, 1)
     if json:
-        print_json({"shards": settings.shards, "documents": documents, "seconds": seconds})
+        print_json({"shards": settings.shards, "documents": documents or 0, "seconds": seconds})
+    elif documents is None:
+        note("this store has served nobody yet: the first server that starts fills its index")
     else:
         note(f"indexed {documents} memories and messages in {seconds} s")
 
 
-async def _reindex(settings: Settings, store: WideStore) -> int:
+async def _reindex(settings: Settings, store: WideStore) -> int | None:
+    """How many documents; None while no embedding model is known, of whose vectors the index would be."""
     from actors.reindex import rebuild
     from cluster.composition import open_index
 
     info = await store.info()
     if info.embedding_model is None:
-        return 0  # nobody has been served yet
+        return None
     index = await open_index(settings, info.embedding_dimension)
     err = console(stderr=True)
     columns = (

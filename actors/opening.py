@@ -11,6 +11,7 @@ from typing import TypeVar
 from cluster.settings import Settings, SettingsWarning, load_settings, variable_of
 from cluster.wide_store.port import WideStore
 from memgrid.cli.output import note
+from memgrid.errors import InvalidInput
 
 T = TypeVar("T")
 
@@ -24,6 +25,19 @@ def settings_from(config: Path | None, **given: object) -> Settings:
     for each in caught:
         note(f"warning: {each.message}", "yellow")
     return settings
+
+
+def need_store(settings: Settings, *, otherwise: str | None = None) -> None:
+    """Raises InvalidInput where there is nothing to read: opening the embedded store would make an empty
+    one. `otherwise` is what else may be meant."""
+    if settings.wide_store == "sqlite" and not (settings.data_dir / "meta.sqlite").exists():
+        remedies = ["run it where memgrid runs", "name the folder with --data-dir"]
+        remedies += [] if otherwise is None else [otherwise]
+        raise InvalidInput(
+            f"there is no store in {settings.data_dir.resolve()}",
+            field="data_dir",
+            remedy=f"{', '.join(remedies[:-1])}, or {remedies[-1]}",
+        )
 
 
 async def with_store(settings: Settings, work: Callable[[WideStore], Awaitable[T]]) -> T:

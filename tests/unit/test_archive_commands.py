@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from cluster.archive import exporting
 from cluster.search_index.imported import unput
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.cli import build
@@ -190,6 +191,21 @@ def test_options_that_mean_nothing_are_refused(source: str, arguments: tuple[str
     result = run(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(("file", "said"), [("a.jsonl", "no file was written"), ("-", "not whole")])
+def test_an_export_that_is_stopped_says_what_there_is(
+    source: str, file: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporting, "export_archive", stopped)
+    result = run("export", "--all", file, "--data-dir", source)
+    assert result.exit_code == 130
+    assert said in result.stderr
+    assert not Path("a.jsonl").exists()
+    assert not Path("a.jsonl.part").exists()
 
 
 def test_a_killed_import_goes_on(source: str) -> None:

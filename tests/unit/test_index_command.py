@@ -17,6 +17,7 @@ from cluster.search_index.fts5 import Fts5Index
 from cluster.search_index.port import IndexQuery
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.cli import build
+from memgrid.errors import InvalidInput
 from memgrid.subject import Subject
 from tests.owners import FakeEmbedder, running_owner
 
@@ -80,6 +81,21 @@ def test_a_store_that_served_nobody_has_nothing_to_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shown = run.invoke(build(), ["reindex", "--data-dir", str(tmp_path / "none")])
+    assert run.invoke(build(), ["migrate", "--data-dir", str(tmp_path)]).exit_code == 0
+    shown = run.invoke(build(), ["reindex", "--data-dir", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
-    assert "indexed 0 memories and messages" in shown.stderr
+    assert "has served nobody yet" in shown.stderr
+    assert (
+        json.loads(run.invoke(build(), ["reindex", "--json", "--data-dir", str(tmp_path)]).stdout)[
+            "documents"
+        ]
+        == 0
+    )
+
+
+def test_no_store_is_made_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = run.invoke(build(), ["reindex", "--data-dir", "none"])
+    assert shown.exit_code == 1
+    assert isinstance(shown.exception, InvalidInput)
+    assert not (tmp_path / "none").exists()
