@@ -66,10 +66,8 @@ def export_archive(
     try:
         end = asyncio.run(with_store(settings, work))
     except KeyboardInterrupt:
-        note(
-            "stopped; " + ("what is out is not whole" if str(file) == "-" else "no file was written"),
-            "yellow",
-        )
+        left = "what is out is not whole" if str(file) == "-" else "no file was written"
+        note(f"stopped; {left}", "yellow")
         raise typer.Exit(130) from None
     if json and str(file) != "-":
         print_json({"file": str(file), "subjects": end.subjects, "rows": end.counts, "sha256": end.sha256})
