@@ -290,7 +290,8 @@ async def test_what_is_shared_is_found_by_its_meaning_once_it_is_embedded(elsewh
         running_owner(store=kept, buffer_idle_seconds=3600) as two,
     ):
         other = two if elsewhere else one
-        one.embedder.gate.clear()
+        for owner in (one, two):  # whichever takes it up
+            owner.embedder.gate.clear()
         await one.add(ANNA, "I am allergic to peanuts.", wait=True)
         memory = await memory_of(one, ANNA, "peanuts")
         await one("share_memory", ANNA, id=memory.id, user_id="bob")
@@ -300,8 +301,9 @@ async def test_what_is_shared_is_found_by_its_meaning_once_it_is_embedded(elsewh
             return [hit.content for hit in found.results if hit.score > 0]
 
         assert await by_meaning() == []
-        one.embedder.gate.set()
-        await one.owner.vectors.settled()
+        for owner in (one, two):
+            owner.embedder.gate.set()
+            await owner.owner.vectors.settled()
         assert await by_meaning() == ["User is allergic to peanuts"]
         context = await other("context", BOB, message="is allergic to", plain=False, explain=True)
         assert "peanuts" in context.context
