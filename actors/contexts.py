@@ -65,7 +65,7 @@ class Contexts:
             async with self._residents.use(subject, fresh=True) as resident:
                 now = self._clock()
                 vector = await embedding if embedding is not None else None
-                given = await self._sharing.given(resident, vectors=asked)
+                given = await self._sharing.given(subject, resident.head.settings, vectors=asked)
                 wanted = _Wanted(query)
                 current = [
                     memory

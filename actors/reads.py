@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from actors.adding import Adding
+from actors.cold_search import WARMING, ColdSearch
 from actors.cursors import decode_cursor, decode_offset, encode_cursor, encode_offset
 from actors.edits import variables_of
 from actors.indexing import Indexing
@@ -125,6 +126,14 @@ class Reads:
         self._adding = adding
         self._embedder = embedder
         self._clock = clock
+        self._cold = ColdSearch(
+            store=store,
+            residents=residents,
+            indexing=indexing,
+            model=embedder.model,
+            dimension=embedder.dimension,
+            clock=clock,
+        )
         self._on_searched = on_searched
         self.cache = AnswerCache(settings.result_cache_bytes)
         self._overtaken_at: WeakKeyDictionary[Resident, tuple[tuple[int, ...], frozenset[str]]] = (
@@ -139,6 +148,8 @@ class Reads:
         if query.strategy != "full_text":
             embedding = asyncio.create_task(self._embed(query.query))
         try:
+            if (answer := await self._search_cold(subject, query, embedding)) is not None:
+                return answer
             async with self._residents.use(subject, fresh=True) as resident:
                 key = (subject, "search", query.model_dump_json().encode())
                 away = ["search_index"] if self._indexing.down is not None else []
@@ -171,6 +182,29 @@ class Reads:
         finally:
             if embedding is not None and not embedding.done():
                 embedding.cancel()
+
+    async def _search_cold(
+        self, subject: Subject, query: SearchQuery, embedding: asyncio.Task[NDArray[np.float32]] | None
+    ) -> SearchResult | None:
+        """An answer before a large subject is ready; None when it is, or when that is waited for."""
+        read = await self._cold.read_of(subject, query)
+        if read is None:
+            return None
+        vector, degraded = await self._vector(embedding)
+        resident = await self._cold.candidates(subject, read, query, vector)
+        if resident is None:
+            return None
+        spec = self._spec(resident, query, query.top_k)
+        if query.latest_only:
+            overtaken = overtaken_messages(read.loaded.memories, resident.hot.message)
+            spec = msgspec.structs.replace(spec, without=overtaken)
+        ranked = resident.hot.search(spec, search_terms(query.query), vector, self._clock())
+        self._on_searched(subject, ranked[0].score if ranked else 0.0)
+        return SearchResult(
+            results=self._hits(resident, ranked, query.explain),
+            total=len(ranked),
+            degraded=[*degraded, WARMING],
+        )
 
     async def hydrate(self, subject: Subject, request: Hydrate, request_id: str) -> Hydrated:
         """What is true of ids that the search index proposed, ranked like a search of this subject."""

@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -130,6 +130,23 @@ class Resident:
         await read()
 
 
+class Read(NamedTuple):
+    """What was read of a subject to take it up."""
+
+    loaded: Loaded
+    vectors: Mapping[str, StoredVector]
+    """Of memories."""
+    newest: _Messages
+    """Messages, newest first: a page of them."""
+
+
+class _Loading(NamedTuple):
+    """A subject that is being taken up."""
+
+    task: asyncio.Task[None]
+    read: asyncio.Future[Read]
+
+
 class Residents:
     """The subjects held in memory, least recently used first out, bounded in bytes."""
 
@@ -156,7 +173,7 @@ class Residents:
         self._on_activated = on_activated
         self._on_dropped = on_dropped
         self._residents: OrderedDict[Subject, Resident] = OrderedDict()
-        self._loading: dict[Subject, asyncio.Task[None]] = {}
+        self._loading: dict[Subject, _Loading] = {}
         self._bytes: dict[Subject, int] = {}
         self._total = 0
         self.activations = 0
@@ -191,6 +208,15 @@ class Residents:
         finally:
             resident.pins -= 1
             self._account(resident)
+
+    async def read_of(self, subject: Subject) -> Read | None:
+        """What was read of a subject that is being taken up, which begins if need be; None once it is ready,
+        or cannot be read."""
+        if subject in self._residents:
+            return None
+        loading = self._begin(subject)
+        await asyncio.wait([loading.task, loading.read], return_when=asyncio.FIRST_COMPLETED)
+        return None if loading.task.done() else loading.read.result()
 
     async def follow(self, resident: Resident) -> None:
         """Catch up with the store: messages and commits that another owner may have added."""
@@ -289,20 +315,27 @@ class Residents:
 
     async def _activate(self, subject: Subject) -> bool:
         """Whether the load began now: one under way may be older than what the caller has seen."""
-        began = (task := self._loading.get(subject)) is None
-        if task is None:
-            task = self._loading[subject] = asyncio.create_task(self._load(subject))
-            task.add_done_callback(lambda _: self._loading.pop(subject, None))
-        await asyncio.shield(task)
+        began = subject not in self._loading
+        await asyncio.shield(self._begin(subject).task)
         return began
 
-    async def _load(self, subject: Subject) -> None:
+    def _begin(self, subject: Subject) -> _Loading:
+        loading = self._loading.get(subject)
+        if loading is None:
+            read: asyncio.Future[Read] = asyncio.get_running_loop().create_future()
+            loading = self._loading[subject] = _Loading(asyncio.create_task(self._load(subject, read)), read)
+            loading.task.add_done_callback(lambda _: self._loading.pop(subject, None))
+        return loading
+
+    async def _load(self, subject: Subject, read: asyncio.Future[Read]) -> None:
         as_of = self._position()
         loaded = await self._store.load(subject)
-        resident = Resident(subject, loaded, self._dimension)
-        _, newest = await asyncio.gather(
-            self._take_up_memories(resident, loaded), self._newest_messages(subject, None)
+        vectors, newest = await asyncio.gather(
+            self._vectors_of(subject, loaded), self._newest_messages(subject, None)
         )
+        read.set_result(Read(loaded, vectors, newest[0]))
+        resident = Resident(subject, loaded, self._dimension)
+        await self._take_up_memories(resident, loaded, vectors)
         pages = await self._read_messages(resident, newest)
         # What another owner appended since is taken up from the tail, where it is seen to be pending.
         late = {message.id for message in (await self._store.tail(subject, loaded.tail)).messages}
@@ -324,10 +357,14 @@ class Residents:
         finally:
             resident.pins -= 1
 
-    async def _take_up_memories(self, resident: Resident, loaded: Loaded) -> None:
+    async def _vectors_of(self, subject: Subject, loaded: Loaded) -> dict[str, StoredVector]:
         if not loaded.memories:
-            return
-        vectors = {v.id: v for v in await self._store.memory_vectors(resident.subject, self._model)}
+            return {}
+        return {vector.id: vector for vector in await self._store.memory_vectors(subject, self._model)}
+
+    async def _take_up_memories(
+        self, resident: Resident, loaded: Loaded, vectors: Mapping[str, StoredVector]
+    ) -> None:
         for piece in _pieces(loaded.memories):
             resident.hot.put_memories((m, vector_of(m, vectors.get(m.id))) for m in piece)
             await asyncio.sleep(0)

@@ -164,14 +164,16 @@ class Sharing:
 
     # receiving
 
-    async def given(self, resident: Resident, *, vectors: bool = False) -> list[Given]:
-        """What others share with the subject now, read at their heads of now; with their `vectors`, as far as
-        there are any."""
-        receiver = [resident.subject.kind, resident.subject.id]
+    async def given(
+        self, subject: Subject, settings: Mapping[str, Any], *, vectors: bool = False
+    ) -> list[Given]:
+        """What others share with the subject of these `settings` now, read at their heads of now; with their
+        `vectors`, as far as there are any."""
+        receiver = [subject.kind, subject.id]
         by_giver: dict[Subject, list[str]] = {}
-        for kind, id_, memory_id in _references(resident.head.settings):
+        for kind, id_, memory_id in _references(settings):
             if kind in SUBJECT_KINDS:
-                giver = Subject(resident.subject.tenant, kind, id_)
+                giver = Subject(subject.tenant, kind, id_)
                 by_giver.setdefault(giver, []).append(memory_id)
         now = self._clock()
         found: list[Given] = []
@@ -217,8 +219,9 @@ class Sharing:
         memories = query.types is None or "memory" in query.types
         if query.cursor is not None or query.session_id is not None or not memories:
             return answer  # a session is the subject's own
-        async with self._residents.use(subject, fresh=False) as resident:
-            given = await self.given(resident, vectors=True)
+        resident = self._residents.peek(subject)  # it may not be ready yet, and need not be
+        head = await self._store.head(subject) if resident is None else resident.head
+        given = await self.given(subject, head.settings, vectors=True)
         given = [each for each in given if _carries(each, subject, query)]
         if not given:
             return answer
@@ -255,7 +258,7 @@ class Sharing:
         if page.cursor is not None:
             return page
         async with self._residents.use(subject, fresh=False) as resident:
-            given = await self.given(resident)
+            given = await self.given(subject, resident.head.settings)
         matches = parse_filter(query.filters or {}).matches
         now = self._clock()
         shown = [

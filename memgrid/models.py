@@ -344,7 +344,7 @@ class SearchResult(Answer):
     total: int
     cursor: str | None = None
     degraded: list[str] = []
-    """What could not take part: `embedding`, `search_index`, `owners`, `older_vectors`."""
+    """What could not take part: `embedding`, `search_index`, `owners`, `older_vectors`, `warming`."""
 
 
 class ContextQuery(Request):

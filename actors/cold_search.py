@@ -1,0 +1,119 @@
+"""A search of a large subject that no owner holds yet: what the index names is ranked while it is taken up.
+
+Taking up ten thousand memories is some hundred milliseconds' work, more on a busy machine; reading them is a
+part of that. So the index proposes, and what it proposes is taken from the rows that were just read, together
+with all that is so new that the index may not know it: a search sees every acknowledged write, here too.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.indexing import Indexing
+from actors.resident import Read, Resident, Residents, vector_of
+from cluster.ids import Clock
+from cluster.logs import get_log
+from cluster.model import Message
+from cluster.search_index.port import IndexHit, IndexQuery
+from cluster.wide_store.port import WideStore
+from memgrid.errors import MemgridError
+from memgrid.models import SearchQuery
+from memgrid.subject import Subject
+
+_log = get_log()
+WARMING: Final = "warming"
+"""What such an answer says of itself: only what the index named, and what is new, was ranked."""
+_LARGE: Final = 1000
+"""Memories and messages from which on it is worth it; fewer are taken up sooner than the index answers."""
+_PROPOSALS: Final = 100
+_AT_MOST: Final = 1000
+_LATELY_MS: Final = 10 * 60_000
+"""What is younger is ranked whether the index names it or not: it knows things within seconds as a rule, and
+where that takes longer, it is known to be behind."""
+
+
+class ColdSearch:
+    """Finds candidates of subjects that are being taken up."""
+
+    def __init__(
+        self,
+        *,
+        store: WideStore,
+        residents: Residents,
+        indexing: Indexing,
+        model: str,
+        dimension: int,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._residents = residents
+        self._indexing = indexing
+        self._model = model
+        self._dimension = dimension
+        self._clock = clock
+
+    async def read_of(self, subject: Subject, query: SearchQuery) -> Read | None:
+        """What was read of a subject that is worth searching before it is ready; else None.
+
+        Filters may leave out all that the index names, and pages go on from all there is: they wait.
+        """
+        if query.filters or query.cursor is not None or not self._indexing.knows(subject):
+            return None
+        read = await self._residents.read_of(subject)
+        if read is None or len(read.loaded.memories) + len(read.newest) < _LARGE:
+            return None
+        return read
+
+    async def candidates(
+        self, subject: Subject, read: Read, query: SearchQuery, vector: NDArray[np.float32] | None
+    ) -> Resident | None:
+        """A subject with only what may be among the best; None when that cannot be known."""
+        try:
+            found = await self._indexing.search(
+                IndexQuery(
+                    tenant=subject.tenant,
+                    subject=subject,
+                    session=query.session_id,
+                    text=None if query.strategy == "vector" and vector is not None else query.query,
+                    vector=vector,
+                    limit=_PROPOSALS,
+                )
+            )
+        except MemgridError as error:
+            _log.warning("a cold subject is not searched before it is ready", error=error.message)
+            return None
+        loaded = read.loaded
+        page = await self._store.tail(subject, loaded.tail)
+        if page.head.revision != loaded.head.revision or page.head.generation != loaded.head.generation:
+            return None  # what was read is no longer so
+        resident = Resident(subject, loaded, self._dimension)
+        named = {hit.id for hit in found.hits}
+        since = self._clock() - _LATELY_MS
+        memories = [m for m in loaded.memories if m.id in named or m.updated_at >= since]
+        messages = [each for each in read.newest if each[0].id in named or each[0].created_at >= since]
+        if len(memories) + len(messages) > _AT_MOST:
+            return None  # so much is new that nothing would be gained
+        resident.hot.put_memories((m, vector_of(m, read.vectors.get(m.id))) for m in memories)
+        resident.hot.put_messages((m, None if stored is None else stored.vector) for m, stored in messages)
+        resident.put_messages(itertools.chain(loaded.pending, page.messages))
+        resident.hot.put_messages(await self._older(subject, resident, found.hits))
+        return resident
+
+    async def _older(
+        self, subject: Subject, resident: Resident, hits: Sequence[IndexHit]
+    ) -> list[tuple[Message, NDArray[np.float32] | None]]:
+        """Messages that the index names, and that are not among the newest."""
+        ids = [hit.id for hit in hits if hit.kind == "message" and resident.hot.message(hit.id) is None]
+        if not ids:
+            return []
+        messages = await self._store.get_messages(subject, ids)
+        vectors = await self._store.message_vectors(
+            subject, self._model, [message.id for message in messages]
+        )
+        by_id = {stored.id: stored.vector for stored in vectors}
+        return [(message, by_id.get(message.id)) for message in messages]
