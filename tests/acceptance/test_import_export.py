@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from memgrid.subject import Subject
 from tests.acceptance.conftest import MEMGRID, Api, Cli, json_lines
 from tests.acceptance.relay import relaying
+from tests.archives import SAID, archive_of
 from tests.cluster.server import Server
 
 pytestmark = pytest.mark.ray
@@ -221,3 +225,26 @@ def test_what_is_exported_can_be_imported(api: Api, cli: Cli, user: str, tmp_pat
     again = json.loads(cli("import", str(tmp_path / "moved.jsonl"), "--json").stdout)
     assert again["already_there"] == 5
     assert len(api.messages(other)) == 5
+
+
+def test_an_archive_is_imported_beside_the_server(
+    server: Server, api: Api, cli: Cli, user: str, tmp_path: Path
+) -> None:
+    """The subject is in its owner's memory when it comes; the index has it soon after, by meaning too."""
+    archive = tmp_path / "one.jsonl"
+    archive.write_bytes(asyncio.run(archive_of(Subject("default", "user", user), vectors=False)))
+    search = {"query": "周末去打羽毛球", "types": ["message"], "top_k": 100, "strategy": "vector"}
+    assert api.ok("POST", "/memories/search", json={**search, "user_id": user})["results"] == []
+    settings = {"data_dir": str(server.folder / "data"), **server.settings}
+    environment = {f"MEMGRID_{name.upper()}": value for name, value in settings.items()}
+    assert "imported 1 subjects" in cli("import", str(archive), **environment).stderr
+    assert len(api.messages(user)) == len(SAID) + 1
+    api.embedded(user)
+    assert api.ok("POST", "/memories/search", json={**search, "user_id": user})["results"]
+    deadline = time.monotonic() + 60
+    while not any(
+        hit["subject"] == f"user:{user}"
+        for hit in api.ok("POST", "/memories/search", json={**search, "everyone": True})["results"]
+    ):
+        assert time.monotonic() < deadline, "the index of the running server does not get what was imported"
+        time.sleep(0.2)
