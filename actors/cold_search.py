@@ -8,7 +8,8 @@ with all that is so new that the index may not know it: a search sees every ackn
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
@@ -57,17 +58,18 @@ class ColdSearch:
         self._dimension = dimension
         self._clock = clock
 
-    async def read_of(self, subject: Subject, query: SearchQuery) -> Read | None:
+    @asynccontextmanager
+    async def read_of(self, subject: Subject, query: SearchQuery) -> AsyncGenerator[Read | None]:
         """What was read of a subject that is worth searching before it is ready; else None.
 
         Filters may leave out all that the index names, and pages go on from all there is: they wait.
         """
         if query.filters or query.cursor is not None or not self._indexing.knows(subject):
-            return None
-        read = await self._residents.read_of(subject)
-        if read is None or len(read.loaded.memories) + len(read.newest) < _LARGE:
-            return None
-        return read
+            yield None
+            return
+        async with self._residents.early(subject) as read:
+            large = read is not None and len(read.loaded.memories) + len(read.newest) >= _LARGE
+            yield read if large else None
 
     async def candidates(
         self, subject: Subject, read: Read, query: SearchQuery, vector: NDArray[np.float32] | None

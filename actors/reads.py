@@ -187,13 +187,13 @@ class Reads:
         self, subject: Subject, query: SearchQuery, embedding: asyncio.Task[NDArray[np.float32]] | None
     ) -> SearchResult | None:
         """An answer before a large subject is ready; None when it is, or when that is waited for."""
-        read = await self._cold.read_of(subject, query)
-        if read is None:
-            return None
-        vector, degraded = await self._vector(embedding)
-        resident = await self._cold.candidates(subject, read, query, vector)
-        if resident is None:
-            return None
+        async with self._cold.read_of(subject, query) as read:
+            if read is None:
+                return None
+            vector, degraded = await self._vector(embedding)
+            resident = await self._cold.candidates(subject, read, query, vector)
+            if resident is None:
+                return None
         spec = self._spec(resident, query, query.top_k)
         if query.latest_only:
             overtaken = overtaken_messages(read.loaded.memories, resident.hot.message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ _Page = tuple[_Messages, str | None]
 """Messages, newest first, and where the next page begins."""
 
 _PAGE = 1000
+_HELD_BACK_SECONDS = 0.5
 _PIECE = 250
 """Units taken up at a time: some milliseconds' work, between which others are served."""
 
@@ -140,11 +142,17 @@ class Read(NamedTuple):
     """Messages, newest first: a page of them."""
 
 
-class _Loading(NamedTuple):
+class _Loading:
     """A subject that is being taken up."""
 
     task: asyncio.Task[None]
-    read: asyncio.Future[Read]
+
+    def __init__(self) -> None:
+        self.read: asyncio.Future[Read] = asyncio.get_running_loop().create_future()
+        self.early = 0
+        """Who does not wait for it."""
+        self.go_on = asyncio.Event()
+        self.go_on.set()
 
 
 class Residents:
@@ -209,14 +217,23 @@ class Residents:
             resident.pins -= 1
             self._account(resident)
 
-    async def read_of(self, subject: Subject) -> Read | None:
-        """What was read of a subject that is being taken up, which begins if need be; None once it is ready,
-        or cannot be read."""
+    @asynccontextmanager
+    async def early(self, subject: Subject) -> AsyncGenerator[Read | None]:
+        """What was read of a subject that is not ready, for who does not wait for that; None once it is, or
+        when it cannot be read. Meanwhile it is not taken up any further, for half a second at most."""
         if subject in self._residents:
-            return None
+            yield None
+            return
         loading = self._begin(subject)
-        await asyncio.wait([loading.task, loading.read], return_when=asyncio.FIRST_COMPLETED)
-        return None if loading.task.done() else loading.read.result()
+        loading.early += 1
+        loading.go_on.clear()
+        try:
+            await asyncio.wait([loading.task, loading.read], return_when=asyncio.FIRST_COMPLETED)
+            yield None if loading.task.done() else loading.read.result()
+        finally:
+            loading.early -= 1
+            if not loading.early:
+                loading.go_on.set()
 
     async def follow(self, resident: Resident) -> None:
         """Catch up with the store: messages and commits that another owner may have added."""
@@ -322,18 +339,21 @@ class Residents:
     def _begin(self, subject: Subject) -> _Loading:
         loading = self._loading.get(subject)
         if loading is None:
-            read: asyncio.Future[Read] = asyncio.get_running_loop().create_future()
-            loading = self._loading[subject] = _Loading(asyncio.create_task(self._load(subject, read)), read)
+            loading = self._loading[subject] = _Loading()
+            loading.task = asyncio.create_task(self._load(subject, loading))
             loading.task.add_done_callback(lambda _: self._loading.pop(subject, None))
         return loading
 
-    async def _load(self, subject: Subject, read: asyncio.Future[Read]) -> None:
+    async def _load(self, subject: Subject, loading: _Loading) -> None:
         as_of = self._position()
         loaded = await self._store.load(subject)
         vectors, newest = await asyncio.gather(
             self._vectors_of(subject, loaded), self._newest_messages(subject, None)
         )
-        read.set_result(Read(loaded, vectors, newest[0]))
+        loading.read.set_result(Read(loaded, vectors, newest[0]))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HELD_BACK_SECONDS):
+                await loading.go_on.wait()
         resident = Resident(subject, loaded, self._dimension)
         await self._take_up_memories(resident, loaded, vectors)
         pages = await self._read_messages(resident, newest)

@@ -235,9 +235,8 @@ def report(folder: Path, settings: Settings, users: int) -> None:
         time.sleep(5)  # what was pending is extracted
         hot = [search(user) for user, _ in itertools.product(big, range(3))]
         print(f"\na user of {BIG:,} memories and {PENDING} pending messages, first search when cold:")
-        print(
-            f"    {', '.join(f'{each:.0f}' for each in cold)} ms (median {statistics.median(cold):.1f}, {early} warming)"
-        )
+        times = ", ".join(f"{each:.0f}" for each in cold)
+        print(f"    {times} ms (median {statistics.median(cold):.1f}, {early} warming)")
         print(f"the same search when hot:                           {statistics.median(hot):8.1f} ms")
         print(f"reading the rows and vectors alone:                 {read:8.1f} ms")
         print(f"building the FAISS index alone:                     {built:8.1f} ms")

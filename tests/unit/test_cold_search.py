@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from actors import cold_search
+from actors import cold_search, resident
 from actors.resident import Residents
 from cluster.ids import new_id, system_clock
 from cluster.model import DAY_MS, Changes, Head, Memory, Message, Run
+from cluster.search_index.port import IndexQuery
 from memgrid.subject import Subject
 from tests.owners import Asking, running_owner
 
@@ -131,6 +132,40 @@ async def test_what_was_acknowledged_a_moment_ago_is_found(ask: Asking, warming:
     assert {hit.content for hit in second.results} >= {"soup late", "soup pending", "soup settled"}
     assert first.degraded == second.degraded == ["warming"]
     assert warming.held == 2  # when it was filled, and once for both
+
+
+async def test_a_subject_is_taken_up_after_the_searches_that_do_not_wait_for_it(
+    ask: Asking, warming: Warming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are answered with nothing else in their way, but hold it back only so long."""
+    warming.gate.set()
+    await filled(ask, "lives in Lisbon")
+    assert warming.held == 1
+    index_search, searching, answer = ask.owner.indexing.search, asyncio.Event(), asyncio.Event()
+
+    async def slow(query: IndexQuery) -> Any:
+        searching.set()
+        await answer.wait()
+        return await index_search(query)
+
+    monkeypatch.setattr(ask.owner.indexing, "search", slow)
+    waiting = asyncio.create_task(search(ask, "Lisbon", strategy="full_text"))
+    await searching.wait()
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert warming.held == 1
+    answer.set()
+    assert (await waiting).degraded == ["warming"]
+    await ask("list_memories", LI, limit=1)
+    assert warming.held == 2
+    ask.owner.residents.drop(LI)
+    monkeypatch.setattr(resident, "_HELD_BACK_SECONDS", 0.01)
+    answer.clear()
+    waiting = asyncio.create_task(search(ask, "Lisbon", strategy="full_text"))
+    await ask("list_memories", LI, limit=1)
+    assert not waiting.done()
+    answer.set()
+    assert (await waiting).results
 
 
 async def test_what_was_deleted_meanwhile_is_not_shown(ask: Asking, warming: Warming) -> None:
