@@ -244,6 +244,23 @@ async def test_one_subject_never_sees_another(ask: Asking) -> None:
             await ask("get_memory", stranger, id=memory_id)
 
 
+async def test_who_has_no_model_asks_for_a_vector_and_for_what_is_true(ask: Asking) -> None:
+    added = await ask.add(LI, "I live in Hangzhou", "I like green tea", "of another")
+    await ask.owner.vectors.settled()
+    place, tea, other = added.message_ids
+    asked = {"query": "where is Hangzhou", "strategy": "vector"}
+    vector = (await ask("query_vector", WANG, text=asked["query"])).vector
+    proposed = {"query": asked, "message_ids": [tea, place, "of nobody"]}
+    calls = ask.embedder.calls
+    by_meaning = (await ask("hydrate", LI, **proposed, vector=vector)).results
+    assert [hit.id for hit in by_meaning] == [place, tea], f"{other} was not proposed"
+    by_words = (await ask("hydrate", LI, **proposed)).results
+    assert [hit.id for hit in by_words] == [place], "without a vector it goes by words"
+    assert ask.embedder.calls == calls, "the vector came along"
+    ask.embedder.error = Unavailable("away")
+    assert (await ask("query_vector", LI, text="something else")).vector is None
+
+
 async def test_variables_are_set_read_and_deleted(ask: Asking) -> None:
     await ask("set_variables", LI, variables={"姓名": "张三", "爱好": "打羽毛球"})
     again = await ask("set_variables", LI, variables={"爱好": "下棋"})
