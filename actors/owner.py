@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from pydantic import BaseModel, ValidationError
 
 from actors.adding import Adding
+from actors.answer_cache import AnswerCache
 from actors.briefing import Briefing
 from actors.buffering import Buffering, policy_of
 from actors.commits import Commits
@@ -30,6 +31,7 @@ from actors.reads import Reads
 from actors.relations import Relations
 from actors.resident import Resident, Residents
 from actors.run_details import RunDetails
+from actors.searching import Searching
 from actors.sharing import Sharing
 from actors.sweep import Sweep
 from actors.tasks import Tasks
@@ -168,15 +170,24 @@ class ShardOwner:
         self.edits = Edits(
             store=store, residents=self.residents, commits=self.commits, loop=self.loop, clock=clock
         )
+        self.cache = AnswerCache(settings.result_cache_bytes)
+        self.searching = Searching(
+            settings=settings,
+            store=store,
+            residents=self.residents,
+            embedder=embedder,
+            indexing=self.indexing,
+            cache=self.cache,
+            clock=clock,
+            on_searched=self.stats.searched,
+        )
         self.reads = Reads(
             settings=settings,
             store=store,
             residents=self.residents,
             adding=self.adding,
-            embedder=embedder,
-            indexing=self.indexing,
+            cache=self.cache,
             clock=clock,
-            on_searched=self.stats.searched,
         )
         self.run_details = RunDetails(store, self.residents)
         self.projects = Projects(store, self.configs, clock)
@@ -197,6 +208,7 @@ class ShardOwner:
             store=store,
             residents=self.residents,
             commits=self.commits,
+            searching=self.searching,
             reads=self.reads,
             vectors=vectors,
             model=embedder.model,
@@ -365,6 +377,7 @@ class ShardOwner:
                 self.adding,
                 self.buffering,
                 self.edits,
+                self.searching,
                 self.reads,
                 self.run_details,
                 self.projects,
@@ -466,8 +479,8 @@ class _Metrics:
             ("index_failures", "Indexing tries that failed", lambda: owner.indexing.failures),
             ("index_refused", "Documents that the index does not take", lambda: owner.indexing.refused),
             ("memories_expired", "Memories removed by the sweep", lambda: owner.sweep.expired),
-            ("cache_hits", "Answers from the cache", lambda: owner.reads.cache.hits),
-            ("cache_misses", "Answers not in the cache", lambda: owner.reads.cache.misses),
+            ("cache_hits", "Answers from the cache", lambda: owner.cache.hits),
+            ("cache_misses", "Answers not in the cache", lambda: owner.cache.misses),
         ):
             gauge = Gauge(f"memgrid_owner_{name}", description, ["actor"], registry=self._registry)
             self._gauges[name] = (gauge, read)

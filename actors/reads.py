@@ -1,39 +1,22 @@
-"""What a subject's owner answers without changing anything: search, lists, profile."""
+"""What answers about a subject: memories, profile, messages, runs, jobs."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from weakref import WeakKeyDictionary
-
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel
-
 from actors.adding import Adding
-from actors.cold_search import WARMING, ColdSearch
-from actors.cursors import decode_cursor, decode_offset, encode_cursor, encode_offset
+from actors.answer_cache import AnswerCache, encode, state_of
+from actors.cursors import decode_cursor, encode_cursor
 from actors.edits import variables_of
-from actors.indexing import Indexing
 from actors.resident import Resident, Residents
-from actors.views import memory_out, message_out, moment, optional_moment, run_out
-from cluster.analysis import looks_chinese, search_terms
-from cluster.embedding.port import Embedder
+from actors.views import memory_out, message_out, moment, run_out
+from cluster.analysis import looks_chinese
 from cluster.ids import Clock
 from cluster.jobs import decode_job
 from cluster.logs import get_log
-from cluster.model import Memory, Message, Millis
 from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
-from cluster.retrieval.hot_subject import Ranked, RankSpec
-from cluster.retrieval.overtaken import overtaken_messages
-from cluster.search_index.port import OLDER_VECTORS, IndexQuery
 from cluster.settings import Settings
-from cluster.wide_store.codec import vector_from_bytes
 from cluster.wide_store.port import MessageQuery, WideStore
-from memgrid.errors import MemgridError, NotFound, Overloaded, Unavailable
+from memgrid.errors import NotFound
 from memgrid.models import (
     History,
     HistoryEntry,
@@ -44,64 +27,17 @@ from memgrid.models import (
     MessagePage,
     Profile,
     RunPage,
-    SearchHit,
-    SearchQuery,
-    SearchResult,
     SessionOut,
     SessionPage,
     Variables,
 )
-from memgrid.operations import ById, Hydrate, Hydrated, MessagesQuery, Nothing, Page, RunsQuery
+from memgrid.operations import ById, MessagesQuery, Nothing, Page, RunsQuery
 from memgrid.subject import Subject
 
 _log = get_log()
 _STATS_PAGE = 1000
 _OLDER = 50
 """Older messages that the search index may bring back into a search of a subject too large to be all hot."""
-
-
-class AnswerCache:
-    """Encoded answers by subject and question, bounded in bytes.
-
-    An entry holds as long as the subject's revision and position are what they were, and no memory has
-    expired since: it is never stale.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[tuple[Subject, str, bytes], tuple[tuple[int, ...], Millis, bytes]] = (
-            OrderedDict()
-        )
-        self.hits = 0
-        self.misses = 0
-
-    def get(self, key: tuple[Subject, str, bytes], state: tuple[int, ...], now: Millis) -> bytes | None:
-        """The answer, if it is still true."""
-        entry = self._entries.get(key)
-        if entry is None or entry[0] != state or entry[1] <= now:
-            self.misses += 1
-            return None
-        self._entries.move_to_end(key)
-        self.hits += 1
-        return entry[2]
-
-    def put(
-        self, key: tuple[Subject, str, bytes], state: tuple[int, ...], until: Millis, answer: bytes
-    ) -> None:
-        """Keep an answer that is true at `state` until `until`."""
-        old = self._entries.pop(key, None)
-        if old is not None:
-            self._bytes -= _cost(key, old[2])
-        self._entries[key] = (state, until, answer)
-        self._bytes += _cost(key, answer)
-        while self._bytes > self._max_bytes:
-            dropped, (_, _, value) = self._entries.popitem(last=False)
-            self._bytes -= _cost(dropped, value)
-
-
-def _cost(key: tuple[Subject, str, bytes], answer: bytes) -> int:
-    return len(answer) + len(key[2]) + len(key[0].id) + 400
 
 
 class Reads:
@@ -114,233 +50,15 @@ class Reads:
         store: WideStore,
         residents: Residents,
         adding: Adding,
-        embedder: Embedder,
-        indexing: Indexing,
+        cache: AnswerCache,
         clock: Clock,
-        on_searched: Callable[[Subject, float], None],
     ) -> None:
         self._settings = settings
         self._store = store
-        self._indexing = indexing
         self._residents = residents
         self._adding = adding
-        self._embedder = embedder
+        self._cache = cache
         self._clock = clock
-        self._cold = ColdSearch(
-            store=store,
-            residents=residents,
-            indexing=indexing,
-            model=embedder.model,
-            dimension=embedder.dimension,
-            clock=clock,
-        )
-        self._on_searched = on_searched
-        self.cache = AnswerCache(settings.result_cache_bytes)
-        self._overtaken_at: WeakKeyDictionary[Resident, tuple[tuple[int, ...], frozenset[str]]] = (
-            WeakKeyDictionary()
-        )
-
-    # search
-
-    async def search(self, subject: Subject, query: SearchQuery, request_id: str) -> SearchResult | bytes:
-        """The subject's memories and messages that answer the query best."""
-        embedding: asyncio.Task[NDArray[np.float32]] | None = None
-        if query.strategy != "full_text":
-            embedding = asyncio.create_task(self._embed(query.query))
-        try:
-            if (answer := await self._search_cold(subject, query, embedding)) is not None:
-                return answer
-            async with self._residents.use(subject, fresh=True) as resident:
-                key = (subject, "search", query.model_dump_json().encode())
-                away = ["search_index"] if self._indexing.down is not None else []
-                state = (*_state(resident), len(away))
-                now = self._clock()
-                if (cached := self.cache.get(key, state, now)) is not None:
-                    self._on_searched(subject, -1.0)
-                    return cached
-                vector, degraded = await self._vector(embedding)
-                brought_back = away or resident.complete
-                lacking = [] if brought_back else await self._bring_back(resident, query, vector)
-                degraded = [*degraded, *away, *lacking]
-                offset = decode_offset(query.cursor)
-                spec = self._spec(resident, query, query.top_k + 1, offset)
-                ranked = resident.hot.search(spec, search_terms(query.query), vector, now)
-                page = ranked[: query.top_k]
-                more = len(ranked) > query.top_k
-                result = SearchResult(
-                    results=self._hits(resident, page, query.explain),
-                    total=len(page),
-                    cursor=encode_offset(offset + query.top_k) if more else None,
-                    degraded=degraded,
-                )
-                answer = encode(result)
-                # what did not work just now may work the next time
-                if {*degraded} <= {*away, OLDER_VECTORS} and state == (*_state(resident), len(away)):
-                    self.cache.put(key, state, resident.hot.next_end(now), answer)
-                self._on_searched(subject, page[0].score if page else 0.0)
-                return answer
-        finally:
-            if embedding is not None and not embedding.done():
-                embedding.cancel()
-
-    async def _search_cold(
-        self, subject: Subject, query: SearchQuery, embedding: asyncio.Task[NDArray[np.float32]] | None
-    ) -> SearchResult | None:
-        """An answer before a large subject is ready; None when it is, or when that is waited for."""
-        async with self._cold.read_of(subject, query) as read:
-            if read is None:
-                return None
-            vector, degraded = await self._vector(embedding)
-            resident = await self._cold.candidates(subject, read, query, vector)
-            if resident is None:
-                return None
-        spec = self._spec(resident, query, query.top_k)
-        if query.latest_only:
-            overtaken = overtaken_messages(read.loaded.memories, resident.hot.message)
-            spec = msgspec.structs.replace(spec, without=overtaken)
-        ranked = resident.hot.search(spec, search_terms(query.query), vector, self._clock())
-        self._on_searched(subject, ranked[0].score if ranked else 0.0)
-        return SearchResult(
-            results=self._hits(resident, ranked, query.explain),
-            total=len(ranked),
-            degraded=[*degraded, WARMING],
-        )
-
-    async def hydrate(self, subject: Subject, request: Hydrate, request_id: str) -> Hydrated:
-        """What is true of ids that the search index proposed, ranked like a search of this subject."""
-        query = request.query
-        async with self._residents.use(subject, fresh=True) as resident:
-            wanted = set(request.memory_ids) | set(request.message_ids)
-            missing = [i for i in request.message_ids if resident.hot.message(i) is None]
-            if missing:
-                resident.put_messages(await self._store.get_messages(subject, missing))
-            vector = None if request.vector is None else vector_from_bytes(request.vector)
-            spec = self._spec(resident, query, len(wanted) + 1)
-
-            def is_wanted(unit: Memory | Message) -> bool:
-                return unit.id in wanted and (spec.predicate is None or spec.predicate(unit))
-
-            narrowed = msgspec.structs.replace(spec, predicate=is_wanted)
-            ranked = resident.hot.search(narrowed, search_terms(query.query), vector, self._clock())
-            return Hydrated(results=self._hits(resident, ranked, query.explain))
-
-    def _overtaken(self, resident: Resident) -> frozenset[str]:
-        state = _state(resident)
-        known = self._overtaken_at.get(resident)
-        if known is None or known[0] != state:
-            ids = overtaken_messages(resident.hot.memories(), resident.hot.message)
-            known = self._overtaken_at[resident] = (state, ids)
-        return known[1]
-
-    def _spec(self, resident: Resident, query: SearchQuery, limit: int, offset: int = 0) -> RankSpec:
-        labels = {
-            kind: value
-            for kind, value in (
-                ("user", query.user_id),
-                ("agent", query.agent_id),
-                ("app", query.app_id),
-                ("run", query.run_id),
-            )
-            if value is not None
-        }
-        return RankSpec(
-            strategy=query.strategy,
-            limit=limit,
-            offset=offset,
-            threshold=query.threshold,
-            types=tuple(query.types) if query.types is not None else ("memory", "message"),
-            kinds=tuple(query.kinds) if query.kinds is not None else None,
-            session=query.session_id,
-            latest_only=query.latest_only,
-            predicate=parse_filter(query.filters).matches if query.filters else None,
-            labels=labels,
-            without=self._overtaken(resident) if query.latest_only else frozenset(),
-        )
-
-    def _hits(self, resident: Resident, ranked: Sequence[Ranked], explain: bool) -> list[SearchHit]:
-        hits: list[SearchHit] = []
-        for one in ranked:
-            score = round(one.score, 6)
-            parts = {name: round(float(part), 6) for name, part in one.parts.items()} if explain else None
-            if (memory := resident.hot.memory(one.id)) is not None:
-                hits.append(
-                    SearchHit.model_construct(
-                        type="memory",
-                        id=memory.id,
-                        content=memory.text,
-                        score=score,
-                        created_at=moment(memory.created_at),
-                        event_time=optional_moment(memory.event_time),
-                        memory=memory_out(memory),
-                        message=None,
-                        message_ids=list(memory.sources),
-                        explain=parts,
-                    )
-                )
-            elif (message := resident.hot.message(one.id)) is not None:
-                hits.append(
-                    SearchHit.model_construct(
-                        type="message",
-                        id=message.id,
-                        content=message.content,
-                        score=score,
-                        created_at=moment(message.created_at),
-                        event_time=moment(message.event_time),
-                        memory=None,
-                        message=message_out(message, status_of(resident, message.id)),
-                        message_ids=[message.id],
-                        explain=parts,
-                    )
-                )
-        return hits
-
-    async def _embed(self, text: str) -> NDArray[np.float32]:
-        async with asyncio.timeout(self._settings.search_timeout_seconds):
-            return (await self._embedder.embed([text], "query"))[0]
-
-    async def _vector(
-        self, embedding: asyncio.Task[NDArray[np.float32]] | None
-    ) -> tuple[NDArray[np.float32] | None, list[str]]:
-        if embedding is None:
-            return None, []
-        try:
-            return await embedding, []
-        except (Unavailable, Overloaded, TimeoutError) as error:
-            _log.warning("search without vectors", error=str(error))
-            return None, ["embedding"]
-
-    async def _bring_back(
-        self, resident: Resident, query: SearchQuery, vector: NDArray[np.float32] | None
-    ) -> list[str]:
-        """Let the index name older messages that the cache has no room for, so that they are ranked too;
-        what could not take part in that."""
-        try:
-            found = await self._indexing.search(
-                IndexQuery(
-                    tenant=resident.subject.tenant,
-                    subject=resident.subject,
-                    kinds=("message",),
-                    session=query.session_id,
-                    filters=query.filters,
-                    text=None if query.strategy == "vector" and vector is not None else query.query,
-                    vector=vector,
-                    limit=_OLDER,
-                )
-            )
-        except MemgridError as error:
-            _log.warning("search without older messages", error=error.message)
-            return ["search_index"]
-        lacking = [OLDER_VECTORS] if found.cut else []
-        missing = [hit.id for hit in found.hits if resident.hot.message(hit.id) is None]
-        if not missing:
-            return lacking
-        messages = await self._store.get_messages(resident.subject, missing)
-        vectors = await self._store.message_vectors(
-            resident.subject, self._embedder.model, [message.id for message in messages]
-        )
-        by_id = {stored.id: stored.vector for stored in vectors}
-        resident.hot.put_messages((message, by_id.get(message.id)) for message in messages)
-        return lacking
 
     # memories
 
@@ -426,9 +144,9 @@ class Reads:
         """Who the subject is, computed from memories and messages."""
         async with self._residents.use(subject, fresh=True) as resident:
             key = (subject, "profile", b"")
-            state = _state(resident)
+            state = state_of(resident)
             now = self._clock()
-            if (cached := self.cache.get(key, state, now)) is not None:
+            if (cached := self._cache.get(key, state, now)) is not None:
                 return cached
             if resident.stats is None:
                 resident.stats = await self._stats(resident)
@@ -436,8 +154,8 @@ class Reads:
             chinese = not memories or looks_chinese(" ".join(m.text for m in memories[:50]))
             profile = build_profile(subject, memories, resident.stats, now, "zh" if chinese else "en")
             answer = encode(profile)
-            if state == _state(resident):
-                self.cache.put(key, state, resident.hot.next_end(now), answer)
+            if state == state_of(resident):
+                self._cache.put(key, state, resident.hot.next_end(now), answer)
             return answer
 
     async def _stats(self, resident: Resident) -> MessageStats:
@@ -542,12 +260,3 @@ def status_of(resident: Resident, message_id: str) -> str:
     if any(message_id in run.input_ids for run in resident.parked.values()):
         return "parked"
     return "extracted"
-
-
-def encode(answer: BaseModel) -> bytes:
-    """An answer as JSON."""
-    return answer.model_dump_json().encode()
-
-
-def _state(resident: Resident) -> tuple[int, ...]:
-    return (resident.head.generation, resident.head.revision, resident.position)

@@ -21,6 +21,7 @@ from actors.commits import Commits
 from actors.query_vectors import QueryVectors
 from actors.reads import Reads
 from actors.resident import Resident, Residents, vector_of
+from actors.searching import Searching
 from actors.views import memory_out, moment, optional_moment
 from cluster.analysis import search_terms
 from cluster.ids import Clock, new_id
@@ -71,6 +72,7 @@ class Sharing:
         store: WideStore,
         residents: Residents,
         commits: Commits,
+        searching: Searching,
         reads: Reads,
         vectors: QueryVectors,
         model: str,
@@ -81,6 +83,7 @@ class Sharing:
         self._store = store
         self._residents = residents
         self._commits = commits
+        self._searching = searching
         self._reads = reads
         self._vectors = vectors
         self._model = model
@@ -215,7 +218,7 @@ class Sharing:
 
     async def search(self, subject: Subject, query: SearchQuery, request_id: str) -> SearchResult | bytes:
         """The subject's own results; on the first page those shared with it among them."""
-        answer = await self._reads.search(subject, query, request_id)
+        answer = await self._searching.search(subject, query, request_id)
         memories = query.types is None or "memory" in query.types
         if query.cursor is not None or query.session_id is not None or not memories:
             return answer  # a session is the subject's own

@@ -385,7 +385,7 @@ async def test_answers_from_the_cache_are_never_stale(ask: Asking) -> None:
     await ask.owner.vectors.settled()
     first = await ask("search", LI, query="tea")
     assert await ask("search", LI, query="tea") == first
-    assert ask.owner.reads.cache.hits == 1
+    assert ask.owner.cache.hits == 1
     await ask.add(LI, "I like black tea")
     assert len((await ask("search", LI, query="tea")).results) > len(first.results)
 
