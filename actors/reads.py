@@ -11,7 +11,6 @@ from actors.views import memory_out, message_out, moment, run_out
 from cluster.analysis import looks_chinese
 from cluster.ids import Clock
 from cluster.jobs import decode_job
-from cluster.logs import get_log
 from cluster.profile import MessageStats, build_profile
 from cluster.retrieval.filters import parse_filter
 from cluster.settings import Settings
@@ -34,10 +33,7 @@ from memgrid.models import (
 from memgrid.operations import ById, MessagesQuery, Nothing, Page, RunsQuery
 from memgrid.subject import Subject
 
-_log = get_log()
 _STATS_PAGE = 1000
-_OLDER = 50
-"""Older messages that the search index may bring back into a search of a subject too large to be all hot."""
 
 
 class Reads:

@@ -39,7 +39,6 @@ from memgrid.operations import Hydrate, Hydrated
 from memgrid.subject import Subject
 
 _log = get_log()
-_STATS_PAGE = 1000
 _OLDER = 50
 """Older messages that the search index may bring back into a search of a subject too large to be all hot."""
 
