@@ -7,14 +7,8 @@ from collections import OrderedDict
 from pydantic import BaseModel
 
 from actors.resident import Resident
-from cluster.logs import get_log
 from cluster.model import Millis
 from memgrid.subject import Subject
-
-_log = get_log()
-_STATS_PAGE = 1000
-_OLDER = 50
-"""Older messages that the search index may bring back into a search of a subject too large to be all hot."""
 
 
 class AnswerCache:
