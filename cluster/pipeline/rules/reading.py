@@ -30,6 +30,10 @@ _MAY_HAVE_DATE = re.compile(
 )
 _CALLED = re.compile(r"(?:名字|它|他|她|另?一[只条个位]|大的|小的)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
 _DENIED_NAME = re.compile(r"我的?名字不(?:是|叫)|我不叫|我姓[\u4e00-\u9fff]{1,2}$")
+_WHO = frozenset(
+    ("name", "nickname", "title", "company", "work_place", "residence", "hometown", "age", "gender", "school")
+)
+"""What is said of the speaker and names nobody else, about whom the next clause might go on."""
 _RELATIVE = re.compile(f"(?:{RELATION})")
 _BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]{2,20})$")
 _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
@@ -135,8 +139,9 @@ def read_chinese(
         if denied and (named := _BUT.match(bare)):
             found.append(Said(Claim("name", named["v"]), sentence, None))
         denied = _DENIED_NAME.match(bare) is not None
+        follows = bool(last) and last[-1].slot in _WHO and zh.moved(bare)
         last, listing = [], False
-        if not zh.starts_with_speaker(bare) and not (about_speaker and zh.elidable(bare)):
+        if not zh.starts_with_speaker(bare) and not (about_speaker and (follows or zh.elidable(bare))):
             about_speaker = False
             continue
         context = ChineseContext(

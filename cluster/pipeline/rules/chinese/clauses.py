@@ -103,6 +103,17 @@ def has_speaker_as_subject(clause: str) -> bool:
     return _SPEAKER_ALONE.match(clause) is not None
 
 
+_MOVED = re.compile(
+    r"(?:刚刚?|后来)?(?:从[\u4e00-\u9fff]{2,10}?)?(?:搬家?|移居|移民)(?:到|去|来|至|回)了?[\u4e00-\u9fff]"
+)
+
+
+def moved(clause: str) -> bool:
+    """Whether the clause tells of a move and leaves out whose: the speaker's, right after what was said of
+    them ("我叫王芳，上个月从北京搬到了杭州")."""
+    return _MOVED.match(clause) is not None
+
+
 def elidable(clause: str) -> bool:
     """Whether the clause may go on about the speaker without naming them: "住在杭州"."""
     return _ELIDABLE.match(clause) is not None
