@@ -62,9 +62,11 @@ class ColdSearch:
     async def read_of(self, subject: Subject, query: SearchQuery) -> AsyncGenerator[Read | None]:
         """What was read of a subject that is worth searching before it is ready; else None.
 
-        Filters may leave out all that the index names, and pages go on from all there is: they wait.
+        Filters may leave out all that the index names, pages go on from all there is, and a long list wants
+        more than it names: they wait.
         """
-        if query.filters or query.cursor is not None or not self._indexing.knows(subject):
+        waits = query.filters or query.cursor is not None or query.top_k > _PROPOSALS // 2
+        if waits or not self._indexing.knows(subject):
             yield None
             return
         async with self._residents.early(subject) as read:

@@ -204,7 +204,7 @@ async def test_what_is_no_longer_so_is_left_out_with_the_message_that_said_it(
     assert found.degraded == everything.degraded == ["warming"]
 
 
-@pytest.mark.parametrize("why", ["small", "filters", "index away", "index behind", "much is new"])
+@pytest.mark.parametrize("why", ["small", "filters", "many", "index away", "index behind", "much is new"])
 async def test_otherwise_it_is_waited_for(
     ask: Asking, warming: Warming, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +217,8 @@ async def test_otherwise_it_is_waited_for(
             monkeypatch.setattr(cold_search, "_LARGE", 100)
         case "filters":
             fields = {"filters": {"kind": "fact"}}
+        case "many":
+            fields = {"top_k": 51}
         case "index away":
             ask.owner.indexing.down = "away"
         case "index behind":
