@@ -211,6 +211,8 @@ async def test_otherwise_it_is_waited_for(
     warming.gate.set()
     await filled(ask, "lives in Lisbon")
     warming.gate.clear()
+    for task in ask.owner.indexing._tasks:  # it would mend in a moment what is broken here
+        task.cancel()
     fields: dict[str, Any] = {}
     match why:
         case "small":
@@ -229,7 +231,6 @@ async def test_otherwise_it_is_waited_for(
     for _ in range(200):
         await asyncio.sleep(0)
     assert not waiting.done()
-    ask.owner.indexing._units.pop(LI, None)
     warming.gate.set()
     found = await waiting
     assert [hit.content for hit in found.results] == ["lives in Lisbon"]
