@@ -24,10 +24,12 @@ from memgrid.errors import Conflict, Overloaded, PayloadTooLarge
 from memgrid.models import (
     AddRequest,
     AddResult,
+    ListQuery,
     MemoryChange,
     MessageIn,
+    SearchQuery,
 )
-from memgrid.subject import Subject
+from memgrid.subject import SUBJECT_KINDS, Subject
 
 _REQUEST_CLAIM_MS = 7 * DAY_MS
 """How long an idempotency key is remembered."""
@@ -153,9 +155,8 @@ class Adding:
         fresh = resident.put_messages(kept)
         in_runs: set[str] = set()
         # A repeated request, too, may bring messages that were settled before, and are no longer hot.
-        if fresh and (known or not resident.complete):
-            for run in await self._store.runs_of(resident.subject, [m.id for m in fresh]):
-                in_runs.update(run.input_ids)
+        if known or not resident.complete:
+            in_runs = await self._residents.settled_among(resident.subject, [m.id for m in fresh])
         pending = [m for m in fresh if m.id not in in_runs]
         resident.pending.update(m.id for m in pending)
         self._vectors.add(resident, [m.id for m in fresh])
@@ -285,16 +286,10 @@ def check_metadata(metadata: dict[str, Any] | None, field: str) -> None:
         )
 
 
-def labels_of(request: AddRequest) -> Labels:
+def labels_of(request: AddRequest | SearchQuery | ListQuery) -> Labels:
     """Everyone named in the request."""
-    named = {
-        "user": request.user_id,
-        "agent": request.agent_id,
-        "app": request.app_id,
-        "run": request.run_id,
-        "group": request.group_id,
-    }
-    return {kind: value for kind, value in named.items() if value is not None}
+    named = {f"{kind}_id": kind for kind in (*SUBJECT_KINDS, "group")}
+    return {named[name]: value for name, value in request if name in named and value is not None}
 
 
 def text_of(message: MessageIn) -> tuple[str, list[dict[str, Any]]]:

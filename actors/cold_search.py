@@ -7,8 +7,7 @@ with all that is so new that the index may not know it: a search sees every ackn
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -19,8 +18,7 @@ from actors.indexing import Indexing
 from actors.resident import Read, Resident, Residents, vector_of
 from cluster.ids import Clock
 from cluster.logs import get_log
-from cluster.model import Message
-from cluster.search_index.port import IndexHit, IndexQuery
+from cluster.search_index.port import IndexQuery
 from cluster.wide_store.port import WideStore
 from memgrid.errors import MemgridError
 from memgrid.models import SearchQuery
@@ -33,6 +31,7 @@ _LARGE: Final = 1000
 """Memories and messages from which on it is worth it; fewer are taken up sooner than the index answers."""
 _PROPOSALS: Final = 100
 _AT_MOST: Final = 1000
+"""Of what is ranked so: taking up more is no less work than taking up everything."""
 _LATELY_MS: Final = 10 * 60_000
 """What is younger is ranked whether the index names it or not: it knows things within seconds as a rule, and
 where that takes longer, it is known to be behind."""
@@ -47,14 +46,12 @@ class ColdSearch:
         store: WideStore,
         residents: Residents,
         indexing: Indexing,
-        model: str,
         dimension: int,
         clock: Clock,
     ) -> None:
         self._store = store
         self._residents = residents
         self._indexing = indexing
-        self._model = model
         self._dimension = dimension
         self._clock = clock
 
@@ -104,20 +101,9 @@ class ColdSearch:
             return None  # so much is new that nothing would be gained
         resident.hot.put_memories((m, vector_of(m, read.vectors.get(m.id))) for m in memories)
         resident.hot.put_messages((m, None if stored is None else stored.vector) for m, stored in messages)
-        resident.put_messages(itertools.chain(loaded.pending, page.messages))
-        resident.hot.put_messages(await self._older(subject, resident, found.hits))
+        resident.put_messages(loaded.pending)
+        late = [message.id for message in page.messages if message.id not in resident.pending]
+        resident.pending.update(set(late) - await self._residents.settled_among(subject, late))
+        resident.put_messages(page.messages)
+        await self._residents.bring(resident, (hit.id for hit in found.hits if hit.kind == "message"))
         return resident
-
-    async def _older(
-        self, subject: Subject, resident: Resident, hits: Sequence[IndexHit]
-    ) -> list[tuple[Message, NDArray[np.float32] | None]]:
-        """Messages that the index names, and that are not among the newest."""
-        ids = [hit.id for hit in hits if hit.kind == "message" and resident.hot.message(hit.id) is None]
-        if not ids:
-            return []
-        messages = await self._store.get_messages(subject, ids)
-        vectors = await self._store.message_vectors(
-            subject, self._model, [message.id for message in messages]
-        )
-        by_id = {stored.id: stored.vector for stored in vectors}
-        return [(message, by_id.get(message.id)) for message in messages]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actors.adding import Adding
+from actors.adding import Adding, labels_of
 from actors.answer_cache import AnswerCache, encode, state_of
 from actors.cursors import decode_cursor, encode_cursor
 from actors.edits import variables_of
@@ -61,16 +61,7 @@ class Reads:
     async def list_memories(self, subject: Subject, query: ListQuery, request_id: str) -> MemoryPage:
         """Memories, newest first."""
         matches = parse_filter(query.filters or {}).matches
-        labels = {
-            kind: value
-            for kind, value in (
-                ("user", query.user_id),
-                ("agent", query.agent_id),
-                ("app", query.app_id),
-                ("run", query.run_id),
-            )
-            if value is not None
-        }
+        labels = labels_of(query)
         now = self._clock()
         async with self._residents.use(subject, fresh=True) as resident:
             chosen = sorted(

@@ -235,6 +235,23 @@ class Residents:
             if not loading.early:
                 loading.go_on.set()
 
+    async def bring(self, resident: Resident, message_ids: Iterable[str]) -> None:
+        """Take up these messages, with their vectors, of a subject that does not hold all of its own."""
+        missing = [id_ for id_ in message_ids if resident.hot.message(id_) is None]
+        if not missing:
+            return
+        messages = await self._store.get_messages(resident.subject, missing)
+        there = [message.id for message in messages]
+        stored = await self._store.message_vectors(resident.subject, self._model, there)
+        vectors = {each.id: each.vector for each in stored}
+        resident.hot.put_messages((message, vectors.get(message.id)) for message in messages)
+
+    async def settled_among(self, subject: Subject, message_ids: Sequence[str]) -> set[str]:
+        """Those of these messages that an extraction run has settled."""
+        if not message_ids:
+            return set()
+        return {id for run in await self._store.runs_of(subject, message_ids) for id in run.input_ids}
+
     async def follow(self, resident: Resident) -> None:
         """Catch up with the store: messages and commits that another owner may have added."""
         await resident.follow(lambda: self._catch_up(resident))
@@ -255,7 +272,7 @@ class Residents:
         page = await self._store.tail(subject, loaded.tail if anew else resident.tail)
         pending = {message.id: message for message in loaded.pending}
         appended = resident.pending - before
-        settled = await self._in_runs(
+        settled = await self.settled_among(
             subject,
             [m.id for m in page.messages if m.id not in pending and (m.id not in held or m.id in appended)],
         )
@@ -301,12 +318,6 @@ class Residents:
             deleted.update(id for id in page if id not in there)
         return deleted
 
-    async def _in_runs(self, subject: Subject, ids: list[str]) -> set[str]:
-        """Those of these messages that an extraction run has settled."""
-        if not ids:
-            return set()
-        return {id for run in await self._store.runs_of(subject, ids) for id in run.input_ids}
-
     async def _catch_up(self, resident: Resident) -> None:
         while True:
             page = await self._store.tail(resident.subject, resident.tail)
@@ -319,7 +330,7 @@ class Residents:
                         return
             new = [message.id for message in page.messages if resident.hot.message(message.id) is None]
             # A tail may bring what was seen before, and is no longer hot.
-            settled = await self._in_runs(resident.subject, new)
+            settled = await self.settled_among(resident.subject, new)
             if not _differs(page.head, resident.head):
                 break
         resident.tail = page.tail

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.adding import labels_of
 from actors.answer_cache import AnswerCache, encode, state_of
 from actors.cold_search import WARMING, ColdSearch
 from actors.cursors import decode_offset, encode_offset
@@ -68,7 +69,6 @@ class Searching:
             store=store,
             residents=residents,
             indexing=indexing,
-            model=embedder.model,
             dimension=embedder.dimension,
             clock=clock,
         )
@@ -169,16 +169,6 @@ class Searching:
         return known[1]
 
     def _spec(self, resident: Resident, query: SearchQuery, limit: int, offset: int = 0) -> RankSpec:
-        labels = {
-            kind: value
-            for kind, value in (
-                ("user", query.user_id),
-                ("agent", query.agent_id),
-                ("app", query.app_id),
-                ("run", query.run_id),
-            )
-            if value is not None
-        }
         return RankSpec(
             strategy=query.strategy,
             limit=limit,
@@ -189,7 +179,7 @@ class Searching:
             session=query.session_id,
             latest_only=query.latest_only,
             predicate=parse_filter(query.filters).matches if query.filters else None,
-            labels=labels,
+            labels=labels_of(query),
             without=self._overtaken(resident) if query.latest_only else frozenset(),
         )
 
@@ -266,14 +256,5 @@ class Searching:
         except MemgridError as error:
             _log.warning("search without older messages", error=error.message)
             return ["search_index"]
-        lacking = [OLDER_VECTORS] if found.cut else []
-        missing = [hit.id for hit in found.hits if resident.hot.message(hit.id) is None]
-        if not missing:
-            return lacking
-        messages = await self._store.get_messages(resident.subject, missing)
-        vectors = await self._store.message_vectors(
-            resident.subject, self._embedder.model, [message.id for message in messages]
-        )
-        by_id = {stored.id: stored.vector for stored in vectors}
-        resident.hot.put_messages((message, by_id.get(message.id)) for message in messages)
-        return lacking
+        await self._residents.bring(resident, (hit.id for hit in found.hits))
+        return [OLDER_VECTORS] if found.cut else []

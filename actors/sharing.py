@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from actors.adding import labels_of
 from actors.commits import Commits
 from actors.query_vectors import QueryVectors
 from actors.reads import Reads
@@ -295,12 +296,8 @@ def _receiver(subject: Subject, request: ShareMemory) -> Subject:
 
 def _carries(given: Given, subject: Subject, query: SearchQuery | ListQuery) -> bool:
     """Whether it has the labels asked for: the one that names the subject aside, for it is another's."""
-    named = (query.user_id, query.agent_id, query.app_id, query.run_id)
-    return all(
-        given.memory.labels.get(kind) == id_
-        for kind, id_ in zip(SUBJECT_KINDS, named, strict=True)
-        if id_ is not None and kind != subject.kind
-    )
+    named = labels_of(query)
+    return all(given.memory.labels.get(kind) == id_ for kind, id_ in named.items() if kind != subject.kind)
 
 
 def shared_out(given: Given) -> MemoryOut:

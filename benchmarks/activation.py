@@ -29,7 +29,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from actors.reindex import reindex_subject
 from actors.resident import content_hash
-from benchmarks.server import Server, own_settings, remove
+from benchmarks.server import Server, own_settings, remove, settled
 from cluster.composition import build_cassandra_connection, open_index, open_store
 from cluster.ids import new_id, system_clock
 from cluster.model import HOUR_MS, Changes, Head, Memory, Message
@@ -232,7 +232,8 @@ def report(folder: Path, settings: Settings, users: int) -> None:
         degraded.clear()
         cold = [search(user) for user in big]
         early = sum("warming" in each for each in degraded)
-        time.sleep(5)  # what was pending is extracted
+        for user in big:
+            settled(client, user)
         hot = [search(user) for user, _ in itertools.product(big, range(3))]
         print(f"\na user of {BIG:,} memories and {PENDING} pending messages, first search when cold:")
         times = ", ".join(f"{each:.0f}" for each in cold)

@@ -24,7 +24,7 @@ import ray
 
 from benchmarks import floor
 from benchmarks.load import Figures, Request, http_request, measure
-from benchmarks.server import Server, own_settings, remove
+from benchmarks.server import Server, own_settings, remove, settled
 from benchmarks.stores import BareCassandra, message
 from cluster.composition import build_cassandra_connection
 from cluster.settings import Settings
@@ -107,13 +107,8 @@ def fill(url: str) -> None:
             messages = [{"role": "user", "content": text(user * MESSAGES + n)} for n in range(MESSAGES)]
             body = {"user_id": f"bench-{user}", "messages": messages, "wait": True}
             client.post("/api/v1/memories", json=body).raise_for_status()
-        deadline = time.monotonic() + 600
         for user in range(USERS):
-            while time.monotonic() < deadline:
-                status = client.get(f"/api/v1/users/bench-{user}/buffers").raise_for_status().json()
-                if status["embedding_backlog"] == 0:
-                    break
-                time.sleep(0.5)
+            settled(client, f"bench-{user}")
 
 
 async def bare_cassandra(settings: Settings, rows: int, seconds: float = 5.0) -> float:

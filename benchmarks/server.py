@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import httpx
 import psutil
 
 from cluster.composition import build_cassandra_connection, build_opensearch_client
@@ -41,6 +43,17 @@ async def remove(settings: Settings) -> None:
         await client.indices.delete(index=f"{settings.opensearch_index_prefix}-*")
         await client.indices.delete_index_template(name=f"{settings.opensearch_index_prefix}-*")
         await client.close()
+
+
+def settled(client: httpx.Client, user: str, seconds: float = 600) -> None:
+    """Wait until everything of the user is extracted and embedded."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = client.get(f"/api/v1/users/{user}/buffers").raise_for_status().json()
+        if not (status["message_ids"] or status["running"] or status["embedding_backlog"]):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"{user} is not settled after {seconds:.0f} s")
 
 
 class Server(server.Server):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 from cluster.search_index.port import IndexHit
@@ -19,15 +20,10 @@ def fused(hits: Sequence[IndexHit], limit: int) -> list[IndexHit]:
     their owners pays for each of them, so the two lists together get no more room than one.
     """
     score: dict[int, float] = defaultdict(float)
-    for of in (_text_score, _vector_score):
+    for of in (attrgetter("text_score"), attrgetter("vector_score")):
         ranked = [(value, at) for at, hit in enumerate(hits) if (value := of(hit)) is not None]
         ranked.sort(key=lambda each: (-each[0], each[1]))
         for rank, (_, at) in enumerate(ranked, start=1):
             score[at] += 1 / (RANK_CONSTANT + rank)
     best = sorted(score, key=lambda at: (-score[at], at))
     return [hits[at] for at in best[:limit]]
-
-
-_Score = Callable[[IndexHit], float | None]
-_text_score: _Score = lambda hit: hit.text_score  # noqa: E731
-_vector_score: _Score = lambda hit: hit.vector_score  # noqa: E731

@@ -130,6 +130,8 @@ async def test_what_was_acknowledged_a_moment_ago_is_found(ask: Asking, warming:
     await store.append(LI, 0, [late])
     second = await search(ask, "soup", strategy="full_text")
     assert {hit.content for hit in second.results} >= {"soup late", "soup pending", "soup settled"}
+    status = {hit.content: hit.message.status for hit in second.results if hit.message is not None}
+    assert status == {"soup settled": "extracted", "soup pending": "buffered", "soup late": "buffered"}
     assert first.degraded == second.degraded == ["warming"]
     assert warming.held == 2  # when it was filled, and once for both
 
