@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from cluster.retrieval.filter_fields import FIELDS
 from cluster.retrieval.unit_text import embedding_text
 from cluster.search_index.narrowing import ATTRIBUTES
 from cluster.search_index.port import FOREVER, IndexDocument, RefusedDocuments, SearchIndex
+from cluster.side_by_side import each
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
 
@@ -96,7 +96,7 @@ async def rebuild(
         if progress is not None:
             progress(done, refill.documents)
 
-    await _each((shard for shard in range(shards) if shard not in filled), _SHARDS_AT_A_TIME, fill)
+    await each((shard for shard in range(shards) if shard not in filled), _SHARDS_AT_A_TIME, fill)
     await index.set_filled(empty)
     # What had no vector when it was read may have been put into the old index, and got its vector in the
     # store, since.
@@ -140,7 +140,7 @@ class Refill:
 
     async def subjects(self, subjects: Iterable[Subject]) -> None:
         """Put every memory and message of these, some side by side: most of it is waiting."""
-        await _each(subjects, _AT_A_TIME, self._subject)
+        await each(subjects, _AT_A_TIME, self._subject)
 
     async def _subject(self, subject: Subject) -> None:
         put, complete = await _put_subject(self._store, self._index, subject, self._model)
@@ -151,34 +151,17 @@ class Refill:
     async def clean(self, shard: int, subjects: Set[Subject] | None) -> None:
         """Remove of these subjects what the store no longer has; None: of all that are not erased."""
         if subjects is not None:
-            await _each(subjects, _AT_A_TIME, self._clean)
+            await each(subjects, _AT_A_TIME, self._clean)
             return
         cursor: str | None = None
         while True:
             page, cursor = await self._store.subjects(shard=shard, cursor=cursor)
-            await _each(page, _AT_A_TIME, self._clean)
+            await each(page, _AT_A_TIME, self._clean)
             if cursor is None:
                 break
 
     async def _clean(self, subject: Subject) -> None:
         await clean_subject(self._store, self._index, subject)
-
-
-async def _each(items: Iterable[_T], at_a_time: int, work: Callable[[_T], Awaitable[None]]) -> None:
-    """`work` on all of them, so many side by side: most of it is waiting. The first error ends the others."""
-    gate = asyncio.Semaphore(at_a_time)
-
-    async def one(item: _T) -> None:
-        async with gate:
-            await work(item)
-
-    tasks = [asyncio.create_task(one(item)) for item in items]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def reindex_subject(store: WideStore, index: SearchIndex, subject: Subject, model: str) -> int:

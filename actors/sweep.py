@@ -11,6 +11,7 @@ from actors.resident import Residents
 from cluster.ids import Clock
 from cluster.logs import get_log
 from cluster.model import HOUR_MS
+from cluster.side_by_side import each
 from cluster.wide_store.port import WideStore
 from memgrid.errors import MemgridError
 from memgrid.subject import Subject
@@ -118,17 +119,15 @@ class Sweep:
         self, subjects: Sequence[Subject], work: Callable[[Subject], Awaitable[int]]
     ) -> list[int | None]:
         """What `work` gave for each subject; None where it failed."""
-        gate = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(subject: Subject) -> int | None:
-            async with gate:
-                try:
-                    return await work(subject)
-                except MemgridError as error:
-                    _log.warning("sweep skipped a subject", error=error.message)
-                    return None
+            try:
+                return await work(subject)
+            except MemgridError as error:
+                _log.warning("sweep skipped a subject", error=error.message)
+                return None
 
-        return await asyncio.gather(*(one(subject) for subject in subjects))
+        return await each(subjects, _AT_A_TIME, one)
 
     async def _every(
         self,

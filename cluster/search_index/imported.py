@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from cluster.ids import new_id
+from cluster.side_by_side import each
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject, shard_of
-
-_T = TypeVar("_T")
 
 INDEX_IMPORTED: Final = "index_imported"
 """The table of these rows."""
@@ -73,8 +72,8 @@ class Arrivals:
         the same moment may have written over a row, so they are looked at again.
         """
         shards = list(self._named)
-        await _each(shards, lambda shard: self._name(shard, frozenset()))
-        await _each(shards, self._look_again)
+        await each(shards, _AT_A_TIME, lambda shard: self._name(shard, frozenset()))
+        await each(shards, _AT_A_TIME, self._look_again)
         await self._store.put_row(INDEX_IMPORTED, _BELL, {"rung": new_id()})
 
     async def _look_again(self, shard: int) -> None:
@@ -101,24 +100,13 @@ async def bell(store: WideStore) -> str | None:
 async def unput(store: WideStore, shards: Iterable[int]) -> dict[int, Imported]:
     """By shard, what has been imported and not been put into the index."""
     asked = list(shards)
-    found = await _each(asked, lambda shard: _unput(store, shard))
+    found = await each(asked, _AT_A_TIME, lambda shard: _unput(store, shard))
     return {shard: each for shard, each in zip(asked, found, strict=True) if each is not None}
 
 
 async def _unput(store: WideStore, shard: int) -> Imported | None:
     there = await read_imported(store, shard)
     return None if there is None or there.id == await read_put(store, shard) else there
-
-
-async def _each(shards: Sequence[int], work: Callable[[int], Awaitable[_T]]) -> list[_T]:
-    """`work` on every shard, many side by side: most of it is waiting."""
-    gate = asyncio.Semaphore(_AT_A_TIME)
-
-    async def one(shard: int) -> _T:
-        async with gate:
-            return await work(shard)
-
-    return await asyncio.gather(*(one(shard) for shard in shards))
 
 
 async def read_imported(store: WideStore, shard: int) -> Imported | None:
