@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from cluster.model import Memory, Message
-from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
+from cluster.model import Message
+from cluster.pipeline.port import Candidate
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import InvalidInput, NotFound
 from memgrid.operations import PROJECT
 from memgrid.subject import Subject
 from tests.owners import Asking, running_owner
+from tests.scripted_extractor import ScriptedExtractor
 
 ANNA = Subject("t", "user", "anna")
 BOB = Subject("t", "user", "bob")
@@ -37,42 +38,16 @@ async def memory_of(ask: Asking, subject: Subject, words: str) -> Any:
 # --- events -----------------------------------------------------------------------------------
 
 
-class Happenings:
-    """Each message as an event, on the day that stands at its beginning."""
-
-    name = "happenings"
-
-    async def close(self) -> None:
-        return None
-
-    async def extract(
-        self,
-        messages: Sequence[Message],
-        *,
-        earlier: Sequence[Message],
-        known: Sequence[Memory],
-        brief: Brief | None = None,
-        trace: Trace | None = None,
-    ) -> Extraction:
-        return Extraction(
-            candidates=tuple(
-                Candidate(
-                    kind="event",
-                    text=message.content[11:],
-                    tags=tuple(word[1:] for word in message.content.split() if word.startswith("#")),
-                    sources=(message.id,),
-                    event_time=int(
-                        datetime.fromisoformat(message.content[:10]).replace(tzinfo=UTC).timestamp() * 1000
-                    ),
-                )
-                for message in messages
-            ),
-            extractor=self.name,
-        )
+def happening(message: Message) -> tuple[Candidate, ...]:
+    """An event, on the day that stands at the message's beginning."""
+    day, text = datetime.fromisoformat(message.content[:10]).replace(tzinfo=UTC), message.content[11:]
+    tags = tuple(word[1:] for word in text.split() if word.startswith("#"))
+    event_time = int(day.timestamp() * 1000)
+    return (Candidate(kind="event", text=text, tags=tags, sources=(message.id,), event_time=event_time),)
 
 
 async def test_events_by_time_tag_and_text_page_by_page() -> None:
-    async with running_owner(extractor=Happenings(), buffer_idle_seconds=3600) as ask:
+    async with running_owner(extractor=ScriptedExtractor(happening), buffer_idle_seconds=3600) as ask:
         await ask.add(
             ANNA,
             "2026-01-05 hiking in the Alps #travel",

@@ -51,6 +51,18 @@ def cassandra_stores(
     cassandra_keyspace.empty()
 
 
+@pytest.fixture
+async def both(
+    cassandra_stores: tuple[CassandraStore, CassandraStore],
+) -> AsyncIterator[tuple[CassandraStore, CassandraStore]]:
+    """The two of Cassandra, opened."""
+    for store in cassandra_stores:
+        await store.open(shards=SHARDS)
+    yield cassandra_stores
+    for store in cassandra_stores:
+        await store.close()
+
+
 @pytest.fixture(params=["sqlite-memory", "sqlite-file", "sqlite-files", "cassandra"])
 async def stores(
     request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -43,15 +42,6 @@ from tests.conformance.wide_store.samples import (
 )
 
 Stores = tuple[CassandraStore, CassandraStore]
-
-
-@pytest.fixture
-async def both(cassandra_stores: Stores) -> AsyncIterator[Stores]:
-    for store in cassandra_stores:
-        await store.open(shards=SHARDS)
-    yield cassandra_stores
-    for store in cassandra_stores:
-        await store.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from cluster.model import Head, Memory, Message
 from cluster.wide_store.cassandra import CassandraStore
 from cluster.wide_store.cassandra_arrivals import ACK_WITHIN_MS, Arrival, Day
 from cluster.wide_store.cassandra_layout import PackedId, Section, key_of, pack_ids, packed_ids
-from tests.conformance.wide_store.conftest import SHARDS
 from tests.conformance.wide_store.samples import (
     MODEL,
     USER,
@@ -26,15 +25,6 @@ from tests.conformance.wide_store.samples import (
 )
 
 Stores = tuple[CassandraStore, CassandraStore]
-
-
-@pytest.fixture
-async def both(cassandra_stores: Stores) -> AsyncIterator[Stores]:
-    for store in cassandra_stores:
-        await store.open(shards=SHARDS)
-    yield cassandra_stores
-    for store in cassandra_stores:
-        await store.close()
 
 
 @pytest.fixture
