@@ -69,7 +69,7 @@ class DailyFile(logging.Handler):
             self._file.close()
             self._file = self._open()
             mine = os.fstat(self._file.fileno())
-        if mine.st_size and _day(mine.st_mtime) != _day(self._clock()):
+        if mine.st_size and _day(mine.st_mtime) < _day(self._clock()):
             self._rotate()
 
     def _rotate(self) -> None:
@@ -77,7 +77,7 @@ class DailyFile(logging.Handler):
             fcntl.flock(lock, fcntl.LOCK_EX)
             there = self._path.stat()
             day = _day(there.st_mtime)
-            if there.st_size and day != _day(self._clock()):
+            if there.st_size and day < _day(self._clock()):
                 self._path.rename(self._path.with_name(f"{self._path.name}.{day}"))
                 for old in sorted(self._path.parent.glob(f"{self._path.name}.????-??-??"))[:-KEPT_DAYS]:
                     old.unlink(missing_ok=True)

@@ -17,7 +17,6 @@ from cluster.settings import Settings
 from tests.api_fakes import Api
 
 DAY = 86_400
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture(autouse=True)
@@ -31,69 +30,75 @@ def _leave_no_handlers() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def line(handler: DailyFile, text: str) -> None:
-    handler.emit(logging.LogRecord("memgrid", logging.INFO, "", 0, text, None, None))
+class Days:
+    """Handlers of one file, and a clock of their own: a line is written at its time, not at that of the test."""
 
+    def __init__(self, path: Path, *, handlers: int = 1) -> None:
+        self.path = path
+        self.now = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
+        self.handlers = [DailyFile(path, clock=lambda: self.now) for _ in range(handlers)]
 
-def at(path: Path, seconds: float) -> None:
-    os.utime(path, (seconds, seconds))
+    def write(self, text: str, *, handler: int = 0) -> None:
+        record = logging.LogRecord("memgrid", logging.INFO, "", 0, text, None, None)
+        self.handlers[handler].emit(record)
+        os.utime(self.path, (self.now, self.now))
+
+    def close(self) -> None:
+        for handler in self.handlers:
+            handler.close()
 
 
 def test_a_new_day_begins_a_new_file(tmp_path: Path) -> None:
-    path = tmp_path / "logs" / "memgrid.log"
-    now = [NOON]
-    handler = DailyFile(path, clock=lambda: now[0])
-    line(handler, "one")
-    at(path, NOON)
-    line(handler, "two")
-    at(path, NOON)
-    now[0] += DAY
-    line(handler, "three")
-    handler.close()
-    assert path.read_text() == "three\n"
+    days = Days(tmp_path / "logs" / "memgrid.log")
+    days.write("one")
+    days.write("two")
+    days.now += DAY
+    days.write("three")
+    days.close()
+    assert days.path.read_text() == "three\n"
     assert (tmp_path / "logs" / "memgrid.log.2026-11-21").read_text() == "one\ntwo\n"
 
 
 def test_two_processes_rotate_once(tmp_path: Path) -> None:
-    path = tmp_path / "memgrid.log"
-    now = [NOON]
-    first, second = (DailyFile(path, clock=lambda: now[0]) for _ in range(2))
-    line(first, "first")
-    line(second, "second")
-    at(path, NOON)
-    now[0] += DAY
-    line(first, "first again")
-    at(path, now[0])
-    line(second, "second again")
-    for handler in (first, second):
-        handler.close()
-    assert path.read_text() == "first again\nsecond again\n"
+    days = Days(tmp_path / "memgrid.log", handlers=2)
+    days.write("first")
+    days.write("second", handler=1)
+    days.now += DAY
+    days.write("first again")
+    days.write("second again", handler=1)
+    days.close()
+    assert days.path.read_text() == "first again\nsecond again\n"
     assert (tmp_path / "memgrid.log.2026-11-21").read_text() == "first\nsecond\n"
 
 
+def test_a_clock_that_is_set_back_begins_no_day_again(tmp_path: Path) -> None:
+    days = Days(tmp_path / "memgrid.log")
+    days.write("late")
+    days.now -= DAY
+    days.write("early")
+    days.close()
+    assert days.path.read_text() == "late\nearly\n"
+
+
 def test_thirty_days_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "memgrid.log"
-    now = [NOON]
-    handler = DailyFile(path, clock=lambda: now[0])
+    days = Days(tmp_path / "memgrid.log")
     for _ in range(KEPT_DAYS + 5):
-        line(handler, "x")
-        at(path, now[0])
-        now[0] += DAY
-    line(handler, "today")
-    handler.close()
+        days.write("x")
+        days.now += DAY
+    days.write("today")
+    days.close()
     kept = sorted(tmp_path.glob("memgrid.log.2*"))
     assert len(kept) == KEPT_DAYS
     assert kept[0].name == "memgrid.log.2026-11-26"
 
 
 def test_a_file_that_was_moved_away_is_made_anew(tmp_path: Path) -> None:
-    path = tmp_path / "memgrid.log"
-    handler = DailyFile(path, clock=lambda: path.stat().st_mtime if path.exists() else NOON)
-    line(handler, "one")
-    path.rename(tmp_path / "taken")
-    line(handler, "two")
-    handler.close()
-    assert path.read_text() == "two\n"
+    days = Days(tmp_path / "memgrid.log")
+    days.write("one")
+    days.path.rename(tmp_path / "taken")
+    days.write("two")
+    days.close()
+    assert days.path.read_text() == "two\n"
 
 
 async def test_a_request_is_one_line_of_json_without_content_or_keys(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,11 +78,13 @@ async def test_it_is_seen_at_once(handles: tuple[WideStore, WideStore], archive:
 
 
 class Watched:
-    """A handle that is looked at after every write."""
+    """A handle that is looked at after every write, one look after the other: subjects are copied side by
+    side."""
 
     def __init__(self, store: WideStore, look: Any) -> None:
         self._store = store
         self._look = look
+        self._looking = asyncio.Lock()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
@@ -90,7 +93,8 @@ class Watched:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             done = await method(*args, **kwargs)
-            await self._look()
+            async with self._looking:
+                await self._look()
             return done
 
         return call
