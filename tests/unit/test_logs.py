@@ -31,7 +31,7 @@ def _leave_no_handlers() -> Iterator[None]:
 
 
 class Days:
-    """Handlers of one file, and a clock of their own: a line is written at its time, not at that of the test."""
+    """Handlers of one file with a clock of their own: a line is written at its time, not the test's."""
 
     def __init__(self, path: Path, *, handlers: int = 1) -> None:
         self.path = path
