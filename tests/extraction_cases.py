@@ -39,6 +39,15 @@ ENGLISH: tuple[Case, ...] = (
     ),
     _case("I quit my job at Intel and took a break.", says={"work/-company": "Intel"}),
     _case("My name is spelled with a K."),
+    _case("I come from R and only know it."),
+    _case("I've been married to this sofa for nine hours."),
+    _case("I'm married to the job."),
+    _case("I'm married to the love of my life.", says={"demographics/marital_status": "married"}),
+    _case("I live in Ghent.", "I could eat a horse. jk.", says={HOME: "Ghent"}),
+    _case(
+        "We're flying to Oslo on June 2nd, me and two friends.",
+        says={EVENT: "User is flying to Oslo on 2023-06-02"},
+    ),
     _case(
         "I plan to visit Norway.",
         "We're not going to Norway after all.",

@@ -49,6 +49,32 @@ async def test_a_plan_called_off_is_closed(ask: Asking, plan: str, off: str, tog
     assert len([memory for memory in everything if memory.topic == "plan"]) == 2
 
 
+OFF_BY_NAME = [
+    ("We're flying to Japan next month.", "Well, Japan is off. The visa didn't come.", "Japan"),
+    ("I have a dentist appointment tomorrow.", "My dentist appointment got cancelled.", "dentist"),
+    ("I'm running a marathon next month.", "We had to cancel our marathon", "marathon"),
+    ("We're flying to Japan next month.", "We're no longer flying to Japan", "Japan"),
+]
+
+
+@pytest.mark.parametrize(("plan", "off", "about"), OFF_BY_NAME)
+async def test_whatever_was_ahead_is_called_off_by_its_name(
+    ask: Asking, plan: str, off: str, about: str
+) -> None:
+    await ask.add(ANNA, plan, wait=True)
+    await ask.add(ANNA, off, wait=True)
+    (left,) = (memory for memory in (await ask("list_memories", ANNA)).memories if about in memory.memory)
+    assert "no longer" in left.memory
+
+
+@pytest.mark.parametrize("said", ["The milk is off.", "Is Japan off?", "If it rains, Japan is off."])
+async def test_what_is_off_otherwise_closes_nothing(ask: Asking, said: str) -> None:
+    await ask.add(ANNA, "We're flying to Japan next month.", wait=True)
+    (before,) = (await ask("list_memories", ANNA)).memories
+    await ask.add(ANNA, said, wait=True)
+    assert [memory.memory for memory in (await ask("list_memories", ANNA)).memories] == [before.memory]
+
+
 @pytest.mark.parametrize(
     ("plan", "said"),
     [

@@ -1,4 +1,4 @@
-"""Journeys that are called off: "we're not going to Iceland after all", "西藏不去了".
+"""Plans that are called off: "we're not going to Iceland after all", "the wedding is off", "西藏不去了".
 
 A plan's text is all there is to know it by, so what denies it has that text for its value, and `merge` closes
 the plan it names. Only one plan may fit, and every word of what is called off must be in it.
@@ -31,6 +31,17 @@ _ENGLISH = re.compile(
     r")\s*$",
     re.I,
 )
+_OFF = re.compile(
+    r"^\s*(?:(?:oh|well|so|ok|okay|actually|sadly|unfortunately|sorry|but|update)[\s,:]+)*(?:"
+    r"(?:(?:the|our|my) )?(?:(?:trip|journey|flight|move) to )?(?P<off>[\w'-]+(?: [\w'-]+){0,3}?)"
+    r"(?: (?:trip|plan|plans|holiday|thing))?"
+    r"(?:'s| is| are| has been| have been| was| got) (?:now )?(?:off|cancell?ed|called off|not happening)"
+    r"|(?:i|we)(?:'ve| have)? (?:(?:had|decided) to (?:call off|cancel)|called off|cancell?ed)"
+    r" (?:the|our|my) (?P<called>[\w' -]{2,60}?)(?: (?:trip|plan|plans|holiday))?"
+    r")(?: (?:now|after all|completely|altogether|this year|for now))?\s*$",
+    re.I,
+)
+"""Any plan, named by its words."""
 _CHINESE = re.compile(
     r"^\s*(?:(?:唉|哎|可惜|算了|其实|最后|还是|遗憾的是)[，,\s]*)*(?:"
     r"(?:我们?|咱们?)?(?:决定|还是)?不(?:打算)?(?:再)?去(?P<to>[\u3400-\u9fff]{2,10}?)(?:玩|旅游|旅行|出差)?了"
@@ -38,11 +49,16 @@ _CHINESE = re.compile(
     r"|(?:我们?|咱们)?(?:把)?取消了?去(?P<off>[\u3400-\u9fff]{2,10}?)的(?:计划|行程|旅行)了?"
     r")\s*$"
 )
-_GOES = re.compile(r"\bplans to (?:go|travel|fly|move|visit)\b|打算(?:.{0,12}?)(?:去|飞|搬到|游)", re.I)
+_GOES = re.compile(
+    r"\bplans to (?:go|travel|fly|move|visit)\b|\bis (?:travell?ing|flying|moving) |"
+    r"打算(?:.{0,12}?)(?:去|飞|搬到|游)",
+    re.I,
+)
+_AHEAD = re.compile(r"\b(?:plans to|(?P<does>is) \w+ing|has an?) (?=\w)", re.I)
 _SEVERAL = re.compile(r"\b(?:and|or)\b|[和或、]", re.I)
 """A plan of more than one thing is not called off with one of them."""
 _EMPTY: Final = frozenset({*tokens("the a an to in our my")})
-_PLAN: Final = SLOTS["plan"]
+_PLANS: Final = frozenset((slot.topic, slot.subtopic) for slot in (SLOTS["plan"], SLOTS["event"]))
 
 
 def called_off(message: Message, before: Sequence[Candidate], known: Sequence[Memory]) -> Iterator[Candidate]:
@@ -50,46 +66,47 @@ def called_off(message: Message, before: Sequence[Candidate], known: Sequence[Me
     if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
         return
     for sentence in _SENTENCE.split(message.content.replace("\u2019", "'")):
-        match = _ENGLISH.match(sentence) or _CHINESE.match(sentence)
+        match = (journey := _ENGLISH.match(sentence) or _CHINESE.match(sentence)) or _OFF.match(sentence)
         what = next(filter(None, match.groups()), "") if match is not None else ""
         words = set(tokens(what)) - _EMPTY
         if not words:
             continue
-        texts = dict.fromkeys(
-            [claim.text for claim in before if _is_plan(claim, message)]
-            + [memory.text for memory in known if memory.superseded_by is None and _is_plan(memory, message)]
-        )
-        fitting = [text for text in texts if words <= set(tokens(text))]
+        standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
+        named = _GOES if journey else _AHEAD
+        plans = {claim.text: claim for claim in standing if _is_plan(claim, message, named)}
+        fitting = [claim for text, claim in plans.items() if words <= set(tokens(text))]
         if len(fitting) == 1:
             yield _denial(fitting[0], message)
 
 
-def _is_plan(claim: Candidate | Memory, message: Message) -> bool:
+def _is_plan(claim: Candidate | Memory, message: Message, named: re.Pattern[str]) -> bool:
     denies = claim.negates if isinstance(claim, Candidate) else claim.attributes.get("negates")
     return (
-        (claim.topic, claim.subtopic) == (_PLAN.topic, _PLAN.subtopic)
+        (claim.topic, claim.subtopic) in _PLANS
         and not denies
         and claim.attributes.get("speaker") == message.name
-        and _GOES.search(claim.text) is not None
+        and named.search(claim.text) is not None
         and _SEVERAL.search(claim.text) is None
     )
 
 
-def _denial(plan: str, message: Message) -> Candidate:
-    zh = "打算" in plan
-    text = (
-        plan.replace("打算", "不再打算", 1) if zh else plan.replace(" plans to ", " no longer plans to ", 1)
-    )
+def _denial(plan: Candidate | Memory, message: Message) -> Candidate:
+    zh = "打算" in plan.text
     return Candidate(
-        kind=_PLAN.kind,
-        text=text,
-        value=plan,
-        topic=_PLAN.topic,
-        subtopic=_PLAN.subtopic,
-        profile_type=_PLAN.profile_type,
+        kind=plan.kind,
+        text=plan.text.replace("打算", "不再打算", 1) if zh else _AHEAD.sub(_no_longer, plan.text, count=1),
+        value=plan.text,
+        topic=plan.topic,
+        subtopic=plan.subtopic,
+        profile_type=plan.profile_type,
         negates=True,
         attributes={"speaker": message.name} if message.name else {},
         sources=(message.id,),
         language="zh" if zh else "en",
         event_time=message.event_time,
     )
+
+
+def _no_longer(ahead: re.Match[str]) -> str:
+    """ "is flying" as "is no longer flying", "plans to" as "no longer plans to"."""
+    return ahead[0].replace("is ", "is no longer ", 1) if ahead["does"] else f"no longer {ahead[0]}"

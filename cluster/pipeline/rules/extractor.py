@@ -145,7 +145,8 @@ def _read(message: Message, earlier: str) -> _Reading:
         if (joke := _joke(sentence)) is not None:
             if joke == "before" and read:
                 read.pop()
-            was_joking = was_joking or (joke == "before" and not read)
+            elif joke == "before":
+                was_joking = True
             continue
         if any(read) and (day := new_day(sentence)) is not None and _redate(read, day, sentence, message):
             continue

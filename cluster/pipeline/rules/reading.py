@@ -21,7 +21,7 @@ from cluster.pipeline.rules.sentences import DATE_BASE, Sentence
 from cluster.pipeline.rules.slots import Claim
 
 _DATE_MARK = re.compile(r"[\ue900-\ue93f]")
-_DATE_GAP = re.compile(r"\s*[\ue900-\ue93f]\s*,?")
+_DATE_GAP = re.compile(r"^\s*[\ue900-\ue93f]\s*,?|\s*[\ue900-\ue93f]")
 _MAX_DATES = 0x40
 _MAY_HAVE_DATE = re.compile(
     r"\d|day\b|night\b|morning\b|evening\b|week|month\b|year\b|years\b|ago\b|tomorrow|"

@@ -216,7 +216,12 @@ def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 )
 def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
-    elsewhere = re.match(r"(?:in|with|by|from|handed|to (?:my|the) (?:job|work))\b", rest, re.I)
+    elsewhere = re.match(
+        r"(?:in|with|by|from|handed|to (?:this|that|these|those|it|(?:my|the) (?!\w+ (?:sweetheart|friend)|"
+        rf"love|man|woman|person|guy|girl|boy|{RELATION}|{FRIEND})))\b",
+        rest,
+        re.I,
+    )
     if "getting" in match[0].lower() or context.future or elsewhere:
         return
     yield Claim("marital", match["v"].lower(), dated="got" in match[0].lower())

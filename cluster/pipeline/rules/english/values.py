@@ -267,7 +267,11 @@ def place_of(text: str) -> str | None:
     """A place's name; None when it is none ("the moment")."""
     value = text.strip(" ,.'")
     words = value.lower().split()
-    if not words or words[0] in NOT_PLACES or any(word in {"i", "i'm", "my", "it", "we"} for word in words):
+    if (
+        len(value) < 2
+        or words[0] in NOT_PLACES
+        or any(word in {"i", "i'm", "my", "it", "we"} for word in words)
+    ):
         return None
     if words[0] == "the" and not proper(value[4:]) and words[-1] not in {"countryside", "suburbs"}:
         return None
