@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from actors.ports import free_ports
 from cluster.api.errors import error_response
 from cluster.logs import configure_logs, get_log
 from cluster.settings import Settings
@@ -56,7 +57,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
     for left_over in home.iterdir():
         if left_over.is_dir():
             shutil.rmtree(left_over)
-    statistics, metrics, fallback = _free_ports(3)
+    statistics, metrics, fallback = free_ports(3)
     return {
         **common,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -86,15 +87,6 @@ def _haproxy() -> str | None:
         return get_haproxy_binary()
     except (ImportError, FileNotFoundError):
         return None
-
-
-def _free_ports(count: int) -> list[int]:
-    """So many ports of loopback that nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _check_port(settings: Settings) -> None:

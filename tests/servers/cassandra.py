@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import yaml
 
+from actors.ports import is_free
 from tests.servers import cql, java, tls
 from tests.servers.class_data import ClassData
 from tests.servers.maven import Artifact, fetch
 from tests.servers.places import built_once, root
-from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
+from tests.servers.processes import ServerFailed, ServerProcess, free_port
 from tests.servers.tls import CERTIFICATE
 
 VERSION = "5.0.9"

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import yaml
 
+from actors.ports import is_free
 from tests.servers import java, opensearch_home, tls
 from tests.servers.class_data import ClassData
 from tests.servers.places import check_reachable, unprivileged
-from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
+from tests.servers.processes import ServerFailed, ServerProcess, free_port
 
 JAVA = tuple(range(21, 40))
 PORT, TRANSPORT_PORT = 9200, 9300

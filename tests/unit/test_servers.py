@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -34,7 +33,7 @@ from tests.servers.places import (
     new_folder,
     root,
 )
-from tests.servers.processes import ServerFailed, ServerProcess, free_port, is_free
+from tests.servers.processes import ServerFailed, ServerProcess, free_port
 
 REPOSITORY = Path(__file__).parents[2]
 SLEEP = ["/bin/sleep", "600"]
@@ -409,16 +408,6 @@ def test_a_detached_server_stays(tmp_path: Path) -> None:
         assert ServerProcess(tmp_path, detached=True).pid == server.pid
 
 
-def test_a_free_port_is_none_that_the_kernel_gives_to_clients(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.servers.processes._first_ephemeral_port", lambda: 11_500)
-    assert all(10_240 <= free_port() < 11_500 for _ in range(20))
-    assert 11_400 <= free_port(taken=range(10_240, 11_400)) < 11_500
-
-
-def test_a_taken_port_is_seen() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert not is_free(port)
-    assert is_free(port)
+def test_a_missing_address_is_told_with_its_remedy() -> None:
+    with pytest.raises(ServersUnavailable, match="alias"):
+        free_port(["192.0.2.1"])
