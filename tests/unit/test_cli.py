@@ -508,16 +508,16 @@ def test_ctrl_c_keeps_what_is_done(fake: FakeMemgrid, tmp_path: Path) -> None:
     def fail(method: str, path: str, body: Any) -> None:
         if len(fake.requests) == 5:
             reached.set()
-            released.wait(30)
+            released.wait(120)
 
     fake.fail = fail
     command = [sys.executable, "-c", "from memgrid.cli import main; main()", "import", str(file)]
     root = str(Path(memgrid.__file__).parents[1])
     env = {"MEMGRID_URL": fake.url, "PYTHONPATH": root, "PATH": os.environ["PATH"]}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
-        assert reached.wait(30)
+        assert reached.wait(120)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=120)
         released.set()
     assert process.returncode == 130
     assert "Traceback" not in err
