@@ -44,6 +44,8 @@ class Heard(NamedTuple):
     """In the same message."""
     earlier: str = ""
     """In the speaker's message before and the replies to it, in the speaker's own words; "" if unclear."""
+    reply: str = ""
+    """What somebody else said just before the message."""
 
 
 NOTHING: Final = Heard()
@@ -158,6 +160,16 @@ def chinese_relative(clause: str, heard: Heard) -> tuple[str, int] | None:
         return None
     word = _antecedent(_ZH_FITS[found["p"]], heard, _zh_mentions)
     return None if word is None else (f"我{word}", len(found["p"]))
+
+
+_ANYONE = re.compile(r"\b(?:he|she|they|his|her|him|their|them)\b", re.I)
+
+
+def is_alone(heard: Heard) -> bool:
+    """Whether nobody but the speaker can be meant where an English clause has no subject: nobody else was
+    mentioned in the message before it, nor in what it answers."""
+    said = f"{as_speaker(heard.reply)}\n{heard.here}"
+    return len(said) <= MAX_HEARD and not _mentions(said) and _ANYONE.search(said) is None
 
 
 def is_plain(text: str) -> bool:

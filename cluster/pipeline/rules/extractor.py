@@ -23,6 +23,7 @@ from cluster.pipeline.rules.correction import (
 from cluster.pipeline.rules.english import clauses as english_clauses
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
 from cluster.pipeline.rules.redating import names_a_day, new_day, redated
+from cluster.pipeline.rules.role_play import in_a_role
 from cluster.pipeline.rules.sentences import (
     MAX_SCANNED,
     Sentence,
@@ -86,9 +87,9 @@ class RuleExtractor:
         for message in messages:
             before = sessions.setdefault(message.session, [])
             before.append(message)
-            if message.role.lower() not in HUMAN_ROLES:
+            if message.role.lower() not in HUMAN_ROLES or in_a_role(before[:-1], message):
                 continue
-            reading = _read(message, _heard_before(before))
+            reading = _read(message, Heard(earlier=_heard_before(before), reply=_reply_before(before)))
             found = list(reading.claims)
             if message.name in latest:
                 start = latest[message.name]
@@ -125,8 +126,16 @@ def _heard_before(session: Sequence[Message]) -> str:
     return ""
 
 
-def _read(message: Message, earlier: str) -> _Reading:
-    """`earlier` is what was said before, see `Heard`."""
+def _reply_before(session: Sequence[Message]) -> str:
+    """What somebody else said just before the last of these."""
+    if len(session) < 2:
+        return ""
+    message, before = session[-1], session[-2]
+    return "" if (before.role, before.name) == (message.role, message.name) else before.content[:MAX_SCANNED]
+
+
+def _read(message: Message, before: Heard) -> _Reading:
+    """`before` is what was said before the message."""
     if is_instruction(message.content):
         return _Reading()
     introduces = _INTRODUCTION.search(message.content[:200]) is not None
@@ -137,7 +146,7 @@ def _read(message: Message, earlier: str) -> _Reading:
     for sentence in sentences_of(message.content):
         if hands_over_text(sentence):
             break
-        heard = Heard(here, earlier)
+        heard = before._replace(here=here)
         here = f"{here} {sentence.text if is_plain(sentence.text) else UNCLEAR}"
         before_sarcastic, sarcastic = sarcastic, _clauses(sentence).SARCASM.search(sentence.text) is not None
         if sarcastic or before_sarcastic:

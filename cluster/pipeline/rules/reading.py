@@ -9,7 +9,13 @@ from cluster.model import Millis
 from cluster.pipeline.dates import DateMention, dates_in
 from cluster.pipeline.periods import day_of, zh_number
 from cluster.pipeline.rules import chinese, english
-from cluster.pipeline.rules.antecedents import NOTHING, Heard, chinese_relative, english_clause
+from cluster.pipeline.rules.antecedents import (
+    NOTHING,
+    Heard,
+    chinese_relative,
+    english_clause,
+    is_alone,
+)
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
 from cluster.pipeline.rules.chinese.values import RELATION
@@ -44,6 +50,8 @@ _BECAUSE = re.compile(r"because\b", re.I)
 _NOT_BECAUSE = re.compile(r"\b(?:not|just|only|simply|merely|partly|never)\W*$", re.I)
 _NOT = re.compile(r"\bnot$", re.I)
 _ZH_BECAUSE = re.compile(r"(?:因为|由于)")
+_BUT_I = re.compile(r"but (?:i|i'm|i've|im|my)\b", re.I)
+"""Sets the speaker's own words against what others said."""
 _ZH_THEREFORE = re.compile(r"(?:所以|因此|因而)")
 
 
@@ -72,17 +80,22 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
     for number, clause in enumerate(clauses):
         if number and _BECAUSE.match(clause) and _NOT.search(clauses[number - 1]):
             continue  # "It's not because I'm vegan"
+    reported = False
         bare, when = _take_date(clause, mentions, gap=" ")
         if when is not None and len(bare) < 4:  # "Last week, I …"
+        if reported and not _BUT_I.match(clause):
+            continue
             carried = when
             continue
         when, carried = when or carried, None
         said_before = heard._replace(here=f"{heard.here} {', '.join(clauses[:number])}")
-        bare = english_clause(en.strip_opener(bare), said_before) or bare
+        bare = en.strip_opener(bare)
+        bare = english_clause(bare, said_before) or (
+            en.with_subject(bare) if not number and not sentence.question and is_alone(heard) else bare
+        )
         context = EnglishContext(dated=when is not None, future=_is_future(when, said_at))
         found.extend(Said(claim, sentence, when, number) for claim in english.claims_in(bare, context))
-        if en.REPORTED.search(bare):
-            break
+        reported = en.REPORTED.search(bare) is not None
     return _with_causes(
         found,
         [

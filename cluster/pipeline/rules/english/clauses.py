@@ -44,14 +44,18 @@ _OPENER = re.compile(
     r"good evening|"
     r"good afternoon|there|everyone|all|friend|speaking of which|oh and|wow|awesome|great|cool|thanks|"
     r"thank you|in the (?:mornings?|afternoons?|evenings?)|on weekends|in my (?:free|spare) time|"
-    r"at (?:home|work)|for now)\b"
+    r"at (?:home|work)|for now|from now on|in reality|in real life|irl|for the record|to be fair|truth is|"
+    r"on top of that|in my case|(?!(?:supposed|alleged|apparent|hopeful|possib|probab|theoretical|"
+    r"hypothetical|ideal|near|hard|rare|scarce|on|ear|fami)ly\b)"
+    r"[a-z]{4,}ly(?=,? (?:i|i'm|im|i've|my|we)\b))\b"
     r"[\s,!:.\-]*)+",
     re.I,
 )
 _SPLIT = re.compile(
     r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet )?"
     r"(?:now |currently |these days |nowadays )?(?:i|i'm|i've|my|mine|we|"
-    r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is)\b))\s*"
+    r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is|any|isn't|aren't|"
+    r"does|doesn't|don't)\b))\s*"
     r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+"
     r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|i've|my)\b)"
     r"|\s+(?=(?:and|but)\s+(?:please |just |you can |everyone |friends )*calls? me\b)",
@@ -92,3 +96,32 @@ def split_clauses(sentence: str, *, question: bool) -> list[str]:
 def strip_opener(clause: str) -> str:
     """The clause without greetings, fillers and conjunctions."""
     return _OPENER.sub("", _CONJUNCTION.sub("", clause)).strip()
+
+
+_BEGINNING = r"(?P<adverbs>(?:(?:just|finally|recently|already|also|still|now|officially) )*)"
+_ELIDED = tuple(
+    (re.compile(rf"{_BEGINNING}(?={words}\b)", re.I), subject)
+    for subject, words in (
+        (
+            "i",
+            r"(?:moved (?:back )?to|relocated to|settled (?:down )?in|quit|gave up|stopped|started|"
+            r"bought|sold|booked|joined|adopted|signed up|graduated|got|used to|can't|cannot|really|love|"
+            r"hate|live in (?-i:[A-Z]\w*)|work (?:at|for|in)|broke up|split up)",
+        ),
+        ("i've", r"been (?:living|working|learning|playing|diagnosed|married|with)"),
+        (
+            "i'm",
+            r"(?:allergic to|married|divorced|engaged|(?:originally )?from (?-i:[A-Z]\w*)|based in|living in|"
+            r"working (?:at|for|as)|learning|studying|training for|planning (?:to|on)|flying to|moving to|"
+            r"travell?ing to|terrified of|afraid of|\d+ years old)",
+        ),
+    )
+)
+
+
+def with_subject(clause: str) -> str:
+    """A clause that leaves its subject out, as a diary does, with "I": "Finally moved to Rome"."""
+    for pattern, subject in _ELIDED:
+        if pattern.match(clause):
+            return f"{subject} {clause}"
+    return clause

@@ -46,7 +46,7 @@ def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 @RULES.rule(
     (
         rf"(?:please |just |but |you can |everyone |everybody |people |friends |my friends )*(?:all |"
-        rf"usually |just )*calls? me {NAME}\W*(?:please|instead|for short)?\W*$"
+        rf"usually |just )*calls? me {NAME}\W*(?:please|instead|for short|not [\w'-]+)?\W*$"
     ),
     rf"(?:i go by|my nickname(?:'s| is)) {NAME}\W*$",
     case=False,
@@ -154,8 +154,13 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"(?:right|over) here| out| up| down)? in {PLACE}{END}"
     ),
     (
-        rf"(?:{I_AM}|i've been) (?:(?:currently|now|actually|still) )*(?:living|based|residing|settled) "
-        rf"in {PLACE}{END}"
+        rf"(?:{I_AM}|i've been) (?:(?:currently|now|actually|still|finally) )*(?:living|based|residing|"
+        rf"settled) in {PLACE}{END}"
+    ),
+    rf"i(?:'ve| have)? (?:(?:just|recently|finally|now) )*settled (?:down )?in {PLACE}{END}",
+    (
+        rf"i(?:'ve| have) (?:(?:now|also) )*been (?:here )?in {PLACE} "
+        r"(?=for (?:[\w-]+ ){1,3}?(?:months|years?|decades?)\b)"
     ),
     (
         rf"i(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*(?:moved|relocated)(?: back| "

@@ -1,0 +1,50 @@
+"""Role play: what somebody says in a role that they took before is nobody's, until they step out of it.
+
+A message that hands out roles ("you play a recruiter and I'll be the candidate") holds for the messages after
+it; a single message in a role is the business of `sentences.is_instruction`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from cluster.model import Message
+
+MAX_LENGTH: Final = 20
+"""Messages of a session after which a role is taken to be forgotten."""
+_SCANNED: Final = 400
+"""Characters at a message's beginning in which roles are handed out."""
+_BEGINS = re.compile(
+    r"\b(?:let'?s|can we|shall we|could we|want to|wanna) (?:do (?:a|some) |start a )?role-?play"
+    r"|\bpretend (?:that )?(?:i'?m|i am|you'?re|you are|we'?re|we are|to be)\b"
+    r"|\b(?:you be|(?:you |can you |could you )(?:play|act as)|you'?re|you are|act as) (?:an?|the|my)"
+    r" [\w' -]{2,40}?,? and i(?:'ll| will|'m| am)(?: be| play)? (?:an?|the|your)\b"
+    r"|\bi(?:'ll| will) (?:be|play) (?:the|your) [\w' -]{2,40}?,? (?:and )?you(?:'ll| will|'re| are)?"
+    r"(?: be| play)? (?:an?|the|my)\b"
+    r"|(?:来|玩|做)(?:一?[个场])?角色扮演|你(?:来)?(?:扮演|演|当)[^，,。]{1,12}[，,]?我(?:来)?(?:扮演|演|当|是)",
+    re.I,
+)
+_ENDS = re.compile(
+    r"\b(?:(?:in|back to) (?:real life|reality)|real me|irl|out of (?:the )?(?:character|role)|ooc|enough|"
+    r"(?:stop|end|finish|quit) (?:of )?(?:the |this )?(?:game|scene|role-?play\w*|pretending)|for real now)\b"
+    r"|回到现实|现实(?:中|里|生活)|说正经的|不玩了|不演了|言归正传|角色扮演结束",
+    re.I,
+)
+
+
+def in_a_role(before: Sequence[Message], message: Message) -> bool:
+    """Whether the speaker of `message` still plays the role that one of the messages `before` it in the
+    session handed out."""
+    playing = 0
+    for earlier in (*before[-MAX_LENGTH:], message):
+        if playing:
+            playing -= 1
+        if earlier.name != message.name or earlier.role != message.role:
+            continue
+        if _ENDS.search(earlier.content[:_SCANNED]):
+            playing = 0
+        elif earlier is not message and _BEGINS.search(earlier.content[:_SCANNED].replace("\u2019", "'")):
+            playing = MAX_LENGTH
+    return playing > 0
