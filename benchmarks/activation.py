@@ -3,11 +3,12 @@
 On the stores that the settings name: embedded in a folder of its own, or a keyspace and indices of its own on
 Cassandra and OpenSearch, which are removed again. They are filled with synthetic vectors before the server
 starts: three users with 10,000 memories, many with 100 each, and as many registered subjects as are asked
-for (`--subjects 1000000`). Activation is the first search of a user that no owner holds, and to whom another
-process has just sent messages, so that work is pending; beside it the same search again, and what the wide
-store and FAISS alone take for the same rows. Memory is what the shard actor grows by when it takes up the
-many users (its resident size, in which Python's and the allocator's own overhead are counted). A cold answer
-says `warming` when it came from the index before the user was taken up.
+for (`--subjects 1000000`); Cassandra is given the time to merge what that leaves behind. Activation is the
+first search of a user that no owner holds, and to whom another process has just sent messages, so that work
+is pending; beside it the same search again, and what the wide store and FAISS alone take for the same rows.
+Memory is what the shard actor grows by when it takes up the many users (its resident size, in which Python's
+and the allocator's own overhead are counted). A cold answer says `warming` when it came from the index before
+the user was taken up.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from memgrid.subject import Subject, shard_of
 
 DIMENSION = 384
 MODEL = "multilingual-e5-small"
+COMPACTED_SECONDS = 10
+"""Without a compaction for so long, Cassandra has no more to do."""
 BIG = 10_000
 SMALL = 100
 PENDING = 20
@@ -142,6 +145,21 @@ async def register_in_cassandra(settings: Settings, subjects: dict[int, list[Sub
         rows = [(each.tenant, each.kind, each.id) for each in found]
         await asyncio.to_thread(execute_concurrent_with_args, session, head, rows, concurrency=128)
     await connection.close()
+
+
+async def compacted(settings: Settings, seconds: float = 1800) -> float:
+    """Wait until Cassandra has merged what the filling has left behind; how many seconds that took."""
+    connection = build_cassandra_connection(settings)
+    await connection.open()
+    started = quiet_since = time.monotonic()
+    while (now := time.monotonic()) - quiet_since < COMPACTED_SECONDS:
+        if now - started > seconds:
+            raise RuntimeError(f"Cassandra still compacts after {seconds:.0f} s")
+        if list(await connection.execute("SELECT table_name FROM system_views.sstable_tasks")):
+            quiet_since = now
+        await asyncio.sleep(0.5)
+    await connection.close()
+    return now - started
 
 
 def register_in_sqlite(settings: Settings, subjects: dict[int, list[Subject]]) -> None:
@@ -260,6 +278,8 @@ def run(users: int, subjects: int) -> None:
             asyncio.run(prepare(settings, users, subjects))
             seconds = time.perf_counter() - started
             print(f"filled in {seconds:.0f} s, with {subjects:,} registered subjects")
+            if settings.wide_store == "cassandra":
+                print(f"compacted in another {asyncio.run(compacted(settings)):.0f} s")
             report(folder, settings, users)
         finally:
             asyncio.run(remove(settings))
