@@ -46,12 +46,12 @@ _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五�
 _LISTED = re.compile(r"(?!真的|哈|很|也|你|我|还|非|特|最|就|都|不|这|那|所|因|但|而)[\u4e00-\u9fff]{2,4}$")
 
 
+_BUT_I = re.compile(r"but (?:i|i'm|i've|im|my)\b", re.I)
+"""Sets the speaker's own words against what others said."""
 _BECAUSE = re.compile(r"because\b", re.I)
 _NOT_BECAUSE = re.compile(r"\b(?:not|just|only|simply|merely|partly|never)\W*$", re.I)
 _NOT = re.compile(r"\bnot$", re.I)
 _ZH_BECAUSE = re.compile(r"(?:因为|由于)")
-_BUT_I = re.compile(r"but (?:i|i'm|i've|im|my)\b", re.I)
-"""Sets the speaker's own words against what others said."""
 _ZH_THEREFORE = re.compile(r"(?:所以|因此|因而)")
 
 
@@ -76,15 +76,15 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
     if _MAY_HAVE_DATE.search(text):
         text, mentions = _mask_dates(sentence, said_at)
     carried: DateMention | None = None
+    reported = False
     clauses = en.split_clauses(text, question=sentence.question)
     for number, clause in enumerate(clauses):
-        if number and _BECAUSE.match(clause) and _NOT.search(clauses[number - 1]):
-            continue  # "It's not because I'm vegan"
-    reported = False
-        bare, when = _take_date(clause, mentions, gap=" ")
-        if when is not None and len(bare) < 4:  # "Last week, I …"
         if reported and not _BUT_I.match(clause):
             continue
+        if number and _BECAUSE.match(clause) and _NOT.search(clauses[number - 1]):
+            continue  # "It's not because I'm vegan"
+        bare, when = _take_date(clause, mentions, gap=" ")
+        if when is not None and len(bare) < 4:  # "Last week, I …"
             carried = when
             continue
         when, carried = when or carried, None
