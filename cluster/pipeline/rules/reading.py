@@ -18,6 +18,7 @@ from cluster.pipeline.rules.antecedents import (
 )
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
+from cluster.pipeline.rules.chinese.unsaid import answer, fronted, tells_of_speaker
 from cluster.pipeline.rules.chinese.values import RELATION
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
@@ -43,6 +44,9 @@ _WHO = frozenset(
 _RELATIVE = re.compile(f"(?:{RELATION})")
 _BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]{2,20})$")
 _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
+_BARE_AGE = re.compile(
+    r"我?(?:已经|刚|才|满)*(?P<v>[1-9]\d|[二三四五六七八九]?十[一二三四五六七八九]?)(?:了|啦)?$"
+)
 _LISTED = re.compile(r"(?!真的|哈|很|也|你|我|还|非|特|最|就|都|不|这|那|所|因|但|而)[\u4e00-\u9fff]{2,4}$")
 
 
@@ -127,6 +131,11 @@ def read_chinese(
         if not bare:
             carried = when or carried
             continue
+        asked = "" if heard.here or number else heard.earlier.rpartition("\n")[2]
+        if (whole := answer(bare, asked) or fronted(bare)) is not None:
+            bare, written = whole.of(bare), whole.of(written)
+        elif when is not None and when.precision == "year" and (aged := _BARE_AGE.match(bare)):
+            bare = written = f"{'我' if bare.startswith('我') else '今年'}{aged['v']}岁"
         if zh.HYPOTHETICAL.search(bare) or zh.reported(bare):
             break
         when, carried = when or carried, None
@@ -155,8 +164,9 @@ def read_chinese(
         follows = bool(last) and last[-1].slot in _WHO and zh.moved(bare)
         last, listing = [], False
         if not zh.starts_with_speaker(bare) and not (about_speaker and (follows or zh.elidable(bare))):
-            about_speaker = False
-            continue
+            about_speaker = tells_of_speaker(bare, f"{heard.earlier}{said_before.here}")
+            if not about_speaker:
+                continue
         context = ChineseContext(
             dated=when is not None,
             past=when is not None and today is not None and when.end <= today,

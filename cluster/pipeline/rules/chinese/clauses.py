@@ -31,11 +31,14 @@ _SIMPLIFY = str.maketrans(
     "歡愛養歲學會說們過職業從來對還點號週後個嗎麼誰兒媽爺貓隻條討厭興給請開騙沒無國裡裏這電車買賣讀書聽寫畫雞魚鳥龜臺灣廣東蘇師醫護設計產經錄譯導員記編輯飲飯麵體機場過敏專業畢結離單婚現實習語韓漢親戚傑鄰與參觀覺氣動總長寶綠藍紅黃籃網練鋼彈鍵詞樂戲劇遊獨遠願夢標為種樣題樓鄉縣間陽陰時鐘發現幾歷號將嚴糖尿壓頭關節億萬兩輛雙層於",
     "欢爱养岁学会说们过职业从来对还点号周后个吗么谁儿妈爷猫只条讨厌兴给请开骗没无国里里这电车买卖读书听写画鸡鱼鸟龟台湾广东苏师医护设计产经录译导员记编辑饮饭面体机场过敏专业毕结离单婚现实习语韩汉亲戚杰邻与参观觉气动总长宝绿蓝红黄篮网练钢弹键词乐戏剧游独远愿梦标为种样题楼乡县间阳阴时钟发现几历号将严糖尿压头关节亿万两辆双层于",
 )
-_CLAUSE = re.compile(r"[，,；;。！!？?：:~～…\s（()）]+|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])|—+|-{2,}")
+_CLAUSE = re.compile(r"[，,；;。！!？?：:~～…（()）]+|\s+(?![A-Za-z0-9])|(?<![A-Za-z0-9])\s+|—+|-{2,}")
+_INSERTED = r"[A-Za-z0-9\ue000-\ue7ff](?:[A-Za-z0-9 .+#&'/\ue000-\ue7ff-]*[A-Za-z0-9+#\ue000-\ue7ff])?"
+_SPACED = re.compile(rf"(?<=[\u4e00-\u9fff\ue900-\ue93f]) +(?P<v>{_INSERTED})(?: +(?=[\u4e00-\u9fff]))?")
+"""Latin words, numbers and quotations set off with spaces: "我在 Google 工作" is one clause."""
 _OPENER = re.compile(
     r"^(?:你好啊?|您好|嗨|哈喽|大家好|哈+|嗯+|哦|啊|呃|嘿|其实|对了|那个|另外|而且|还有|然后|因为|"
-    r"由于|所以|因此|因而|不过|但是|但|可是|"
-    r"顺便(?:说一下|告诉你|一提)?|说实话|老实说|说真的|说起来|话说回来|话说|不得不说|我?(?:跟|"
+    r"由于|所以|因此|因而|不过|但是|但|可是|毕竟|反正|"
+    r"顺便(?:说一?下|说一?句|告诉你|提一?下|一提)?|说实话|老实说|说真的|说起来|话说回来|话说|不得不说|我?(?:跟|"
     r"和)你说(?:过|一下|哦)?|我?告诉你|当然|是的|没错|错了|"
     r"更正一下|纠正一下|(?:请|麻烦)?(?:你)?记住|请?记得|请?记一下|首先|同时|事实上|实际上|总之|"
     r"除此之外|此外|平日里|AI伴侣|AI|朋友|谢谢你?|好的|"
@@ -51,7 +54,7 @@ def simplified(text: str) -> str:
 
 def split_clauses(sentence: str, *, question: bool) -> list[str]:
     """The sentence's clauses; of a question only the statements before what is asked."""
-    clauses = [clause for clause in _CLAUSE.split(sentence) if clause]
+    clauses = [clause for clause in _CLAUSE.split(_SPACED.sub(r"\g<v>", sentence)) if clause]
     if not question or not clauses:
         return clauses
     asked = clauses[-1]

@@ -68,7 +68,7 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
         (context.dated and not context.today)
         or not text
         or re.search(
-            r"早饭|晚饭|午饭|早餐|晚餐|饭|东西|饱|太|多|亏|苦|下|完|惯|到|消|一口|开车|上路|加班|熬夜|素",
+            r"早饭|晚饭|午饭|早餐|晚餐|饭|东西|饱|太|多|亏|苦|下|完|惯|到|消|一口|开车|上路|加班|熬夜|^[全纯]?素",
             text,
         )
     ):

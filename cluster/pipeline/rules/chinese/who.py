@@ -83,6 +83,7 @@ def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"快满)?(?P<v>{NUMBER})(?:周)?岁(?:整|半)?(?:了|啦|的人了)?$"
     ),
     rf"{SPEAKER}是?(?:一?[个名位])?(?P<v>{NUMBER})岁的",
+    r"(?:我|本人|俺)(?=.*[了才都刚]|已经)(?:都|才|也|已经|刚)*(?P<v>[1-9]\d|[二三四五六七八九]?十[一二三四五六七八九]?)(?:了|啦)?$",
 )
 def _age(match: re.Match[str], context: Context) -> Iterator[Claim]:
     number = zh_number(match["v"])
@@ -103,6 +104,8 @@ def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}(?:家)?(?:(?:长期|常年|常)?住在|居住在|定居在|定居于|生活在|常住|现居|旅居|住){PLACE}$",
+    rf"(?:{SPEAKER}(?:[和跟与](?:(?!我|说|讲)[\u4e00-\u9fff]){{1,8}}?)?)?在{PLACE}(?:合租|租房|租了?房子?|租住|同居)$",
+    rf"{SPEAKER}在{PLACE}(?:待|呆|住)了(?:快|差不多)?[一二两三四五六七八九十几多\d半]+个?[年月]多?了$",
     rf"{SPEAKER}(?:和|跟|与)(?:(?![我说讲])[\u4e00-\u9fff]){{1,8}}?(?:一起|都)?(?:住在|生活在|居住在){PLACE}$",
     (
         rf"(?:{SPEAKER}(?:[和跟与][\u4e00-\u9fff]{{1,4}}|们?一家人?|们?全家|终于|"
@@ -112,6 +115,7 @@ def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"{SPEAKER}(?:的)?家(?:就|现在)?(?:住)?在{PLACE}$",
     rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:生活|居住|定居|安家)(?:了?.{{1,6}}了)?$",
     rf"(?:现在|目前|现|家)?(?:住在|定居在|居住在|生活在|家住|现居){PLACE}$",
+    rf"(?:现在|目前|如今|眼下)住{PLACE}$",
 )
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.future or PAST_STATE.search(match[0]):
@@ -158,6 +162,9 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
     ),
     rf"{SPEAKER}是?(?:一?个)?{ADVERBS}(?P<v>内向|外向|慢热|害羞|社恐|完美主义)(?:的人|者)?$",
     rf"{SPEAKER}是(?:一?个)?(?P<v>左撇子|夜猫子|完美主义者|社恐|独生子女|独生子|独生女)$",
+    rf"{SPEAKER}是(?:一?[个名位])?(?:典型的?|妥妥的|标准的?)?(?P<v>(?!素食)[\u4e00-\u9fff]{{1,3}}(?:主义者?|党|控|体质)|[EI][NS][FT][JP])"
+    r"(?:型|人格)?(?:的人)?$",
+    rf"{SPEAKER}(?:[这个种]*人)(?:就是|就这样)?{ADVERBS}(?P<v>内向|外向|开朗|乐观|悲观|急躁|随和|慢热|安静|活泼|害羞|敏感)(?:的)?$",
 )
 def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
     yield Claim("trait", match["v"])
@@ -165,7 +172,7 @@ def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}是(?P<v>A|B|AB|O)型血$",
-    rf"(?:{SPEAKER}|我的)身高(?:是|有)?(?P<h>1\d\d|1[.米]\d{{1,2}})(?:cm|CM|厘米|公分|米)?$",
+    rf"(?:{SPEAKER}|我的)?身高(?:是|有)?(?P<h>1\d\d|1[.米]\d{{1,2}}|一米[一二三四五六七八九]{{1,2}})(?:cm|CM|厘米|公分|米)?$",
     rf"{SPEAKER}是(?P<z>白羊|金牛|双子|巨蟹|狮子|处女|天秤|天蝎|射手|摩羯|水瓶|双鱼)座(?:的)?$",
 )
 def _body(match: re.Match[str], _: Context) -> Iterator[Claim]:

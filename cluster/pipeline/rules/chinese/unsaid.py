@@ -1,0 +1,120 @@
+"""What a Chinese clause leaves out or puts first, said in full: the patterns know one wording of each.
+
+"香菜我不吃" talks of coriander first; "现在住通州" leaves out who lives there; "护士" answers a question.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from cluster.pipeline.rules.chinese.values import (
+    ADVERBS,
+    COMMON_SURNAMES,
+    CONTEXT_BOUND,
+    NUMBER,
+    PAST_STATE,
+    RELATION,
+    known_place,
+    occupation_of,
+)
+
+
+class Whole(NamedTuple):
+    """A clause in full: `prefix`, then the clause's characters at each of `parts`."""
+
+    prefix: str
+    parts: tuple[slice, ...]
+
+    def of(self, clause: str) -> str:
+        """`clause`, or another of its length (as it was typed, before it was simplified), in full."""
+        return self.prefix + "".join(clause[part] for part in self.parts)
+
+
+_FRONTED = re.compile(
+    rf"(?P<what>[\u4e00-\u9fffA-Za-z0-9\ue000-\ue7ff]{{2,10}}?)(?P<says>我(?:们|俩)?{ADVERBS}(?:"
+    r"(?:从来|从|真的?|一点|完全|根本|实在|最|更)*(?:都|也)?(?:不太|不怎么|不大|不是很|不能|不)?"
+    r"(?:喜欢|爱(?:吃|喝|看|听|玩)|吃|喝)|最?讨厌|受不了|最烦|吃不了|喝不了|不碰|戒掉?|害怕|怕))"
+    r"(?P<end>的|了|啦)?$"
+)
+_PLAIN_EAT = re.compile(r"我(?:们|俩)?[^不]*(?<!爱)[吃喝]$")
+_NO_TOPIC = re.compile(
+    r"^(?:我|现在|平时|最近|后来|其实|反正|所以|因为|但是|可是|虽然|确实|当然|难怪|主要|只要|只有|真的?|早上|晚上|"
+    r"中午|今天|明天|昨天|除了|比起)|说|觉得|知道|问|以为|都$|[就也还]$"
+)
+_FRONTED_ALLERGY = re.compile(r"(?P<what>[\u4e00-\u9fff]{2,6}?)(?P<says>我(?:会|也|有点)?)过敏$")
+
+
+def fronted(clause: str) -> Whole | None:
+    """The clause with what it talks of behind its verb: "香菜我不吃" is "我不吃香菜"; None where it is
+    there already."""
+    if allergy := _FRONTED_ALLERGY.match(clause):
+        start, end = allergy.span("what")
+        named = not _NO_TOPIC.search(allergy["what"]) and not CONTEXT_BOUND.search(allergy["what"])
+        return Whole("我对", (slice(start, end), slice(end + len(allergy["says"]), None))) if named else None
+    found = _FRONTED.match(clause)
+    if found is None or _PLAIN_EAT.match(found["says"]):
+        return None
+    what = found["what"]
+    if _NO_TOPIC.search(what) or CONTEXT_BOUND.search(what) or PAST_STATE.search(what):
+        return None
+    ended = slice(found.start("end"), None) if found["end"] in {"了", "啦"} else slice(0)
+    return Whole("", (slice(*found.span("says")), slice(*found.span("what")), ended))
+
+
+_SOMEBODY = re.compile(
+    rf"[他她它人您宠狗猫孩娃某谁]|宝宝|{RELATION}|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
+    r"闺蜜|对象|前任|公婆|岳|女生|男生|医生"
+)
+_STATE = re.compile(
+    r"(?:(?:现在|目前|如今|眼下|刚刚?|终于|已经|最近|今年|平时|一直|从小|本来|也)*+"
+    r"(?:住在?|家住|定居|现居|搬|入职|跳槽|单身|已婚|未婚|离异|毕业于|就读|就职|任职|养了|"
+    r"从[\u4e00-\u9fffA-Za-z0-9]{2,12}(?:离职|辞职|毕业|搬)|"
+    r"在[\u4e00-\u9fffA-Za-z0-9 ]{2,14}?(?:工作|上班|上学|读[大研博本硕]|实习|做|当|教|开|合租|租房))"
+    r"|今年(?:刚)?[\d一二三四五六七八九十]{1,3}岁?$|老家|家乡|目标是|职业是|专业是|身高|体重|性格|爱好是?|母语"
+    r"|打算|(?:从来|一直)?(?:不能|不)[吃喝]|对[^，]{1,8}过敏$"
+    r"|(?:最|很|特别|比较|非常|超级?|挺|一直|从小|尤其|不太|不怎么|真的)+(?:就|都)?(?:喜欢|爱[吃喝看玩听]|讨厌))"
+)
+
+
+def tells_of_speaker(clause: str, said: str) -> bool:
+    """Whether a clause without a subject is about its speaker: it names a state that people name of
+    themselves, and nobody else has been spoken of before (`said`)."""
+    return _STATE.match(clause) is not None and _SOMEBODY.search(said) is None
+
+
+_ASKED = re.compile(
+    rf"(?P<relative>{RELATION})(?:现在|今年)*(?:多大|几岁)"
+    r"|(?P<work>我(?:现在|目前|平时)*(?:是)?(?:做|从事)(?:什么|哪)|我的?(?:职业|工作|职位)是)"
+    r"|(?P<home>我(?:现在|目前)*(?:是)?(?:住在?哪|住什么|在哪(?:个|座)?(?:城市|里|儿|边)?(?:居?住|生活))|"
+    r"(?:哪|什么)(?:个|座)?城市)"
+    r"|(?P<age>我(?:今年|现在)*(?:多大|几岁|多少岁)|我的?年龄)"
+    r"|(?P<name>(?:怎么|如何)称呼|我(?:贵姓|叫什么|的?(?:名字|姓名))|确认(?:一下)?姓名)"
+)
+_NUMBER = re.compile(rf"(?:今年|刚|快|已经)*(?P<v>{NUMBER})(?:周?岁)?半?(?:了|啦)?$")
+_WORK = re.compile(r"是?(?:一?[名个位])?(?P<v>[\u4e00-\u9fffA-Za-z ]{2,12})$")
+_HOME = re.compile(r"(?:现在)?(?:住?在)?(?P<v>[\u4e00-\u9fff]{2,8})$")
+_NAMED = re.compile(rf"(?:叫|是)?(?P<v>[{COMMON_SURNAMES}][\u4e00-\u9fff]{{1,2}})$")
+
+
+def answer(clause: str, question: str) -> Whole | None:
+    """What a bare answer says: "护士" after "您是做什么工作的？" is "我是护士". In `question` the speaker is
+    called "我"."""
+    asked = _ASKED.search(question)
+    if asked is None:
+        return None
+    if asked["relative"] or asked["age"]:
+        found = _NUMBER.match(clause)
+        return Whole(f"我{asked['relative'] or ''}{found['v']}岁", ()) if found else None
+    if asked["work"]:
+        found = _WORK.match(clause)
+        return _answered("我是", found) if found and occupation_of(found["v"]) else None
+    if asked["home"]:
+        found = _HOME.match(clause)
+        return _answered("我住在", found) if found and known_place(found["v"]) else None
+    found = _NAMED.match(clause)
+    return _answered("我叫", found) if found and occupation_of(found["v"]) is None else None
+
+
+def _answered(prefix: str, found: re.Match[str]) -> Whole:
+    return Whole(prefix, (slice(*found.span("v")),))

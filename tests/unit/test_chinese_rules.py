@@ -1,0 +1,113 @@
+"""What Chinese leaves out, puts first or writes apart, and what must not be mistaken for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.model import Message
+from cluster.pipeline.rules import RuleExtractor
+from tests.extraction_cases import SAID_AT
+
+HOME, AGE, NAME, TITLE = "contact_info/residence", "basic_info/age", "basic_info/name", "work/title"
+LIKE, DISLIKE, AVOIDS, ALLERGY = "interest/like", "interest/dislike", "health/avoids", "health/allergy"
+
+
+async def _found(*said: str) -> set[tuple[str, str]]:
+    """The claims of a session; what begins with "助手：" was said by the assistant."""
+    messages = [
+        Message(
+            id=f"m{number:03}",
+            session="s",
+            role="assistant" if text.startswith("助手：") else "user",
+            content=text.removeprefix("助手："),
+            event_time=SAID_AT + number * 1000,
+            created_at=SAID_AT,
+            tokens=1,
+        )
+        for number, text in enumerate(said)
+    ]
+    extraction = await RuleExtractor().extract(messages, earlier=(), known=())
+    return {(f"{one.topic}/{one.subtopic}", one.value or one.text) for one in extraction.candidates}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我在 Google 工作。", ("work/company", "Google")),
+        ("我今年 25 岁", (AGE, "25")),
+        ("我喜欢 Taylor Swift 的歌", (LIKE, "Taylor Swift的歌")),
+        ("我最近在学吉他。", ("interest/learning", "吉他")),
+        ("我不能吃褪黑素。", (AVOIDS, "褪黑素")),
+        ("我33了，还在读书。", (AGE, "33")),
+        ("我今年27，还在读书。", (AGE, "27")),
+        ("我跟两个朋友在成都合租。", (HOME, "成都")),
+        ("我在广州待了五年了。", (HOME, "广州")),
+        ("我们都讨厌洗碗。", (DISLIKE, "洗碗")),
+        ("我是不婚主义。", ("psychological/personality", "不婚主义")),
+        ("我是INFP。", ("psychological/personality", "INFP")),
+        ("我这人比较慢热。", ("psychological/personality", "慢热")),
+    ],
+)
+async def test_clauses_are_read_whole(said: str, expected: tuple[str, str]) -> None:
+    assert await _found(said) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("香菜我不吃。", (AVOIDS, "香菜")),
+        ("燕麦我挺爱吃的。", (LIKE, "燕麦")),
+        ("数学我最讨厌了。", (DISLIKE, "数学")),
+        ("花生我过敏。", (ALLERGY, "花生")),
+        ("现在我喜欢。", None),
+        ("这个我喜欢。", None),
+        ("饭我吃了。", None),
+        ("大家都说我喜欢。", None),
+    ],
+)
+async def test_what_is_talked_of_may_come_first(said: str, expected: tuple[str, str] | None) -> None:
+    assert await _found(said) == ({expected} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (("现在住通州，房租便宜。",), {(HOME, "通州")}),
+        (("终于搬完家了，现在住通州。",), {(HOME, "通州")}),
+        (("单身三十年了。",), {("demographics/marital_status", "单身")}),
+        (("她来看我了，现在住通州。",), set()),
+        (("我表妹毕业了。", "助手：恭喜！", "现在住通州。"), set()),
+        (("房东人不错，现在住通州。",), set()),
+        (("有个新闻说的，现在住通州。",), set()),
+        (("计划有变。",), set()),
+    ],
+)
+async def test_who_is_left_out_is_the_speaker_where_nobody_else_was_spoken_of(
+    said: tuple[str, ...], expected: set[tuple[str, str]]
+) -> None:
+    assert await _found(*said) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "expected"),
+    [
+        ("您是做什么工作的？", "护士，在急诊科。", (TITLE, "护士")),
+        ("请问怎么称呼您？", "赵磊", (NAME, "赵磊")),
+        ("您现在住在哪个城市？", "天津", (HOME, "天津")),
+        ("您今年多大？", "三十五", (AGE, "35")),
+        ("孩子多大了？", "五岁，男孩。", ("family/child_age", "5")),
+        ("您喜欢什么颜色？", "护士", None),
+        ("它几岁了？", "五岁。", None),
+        ("您住在哪个城市？", "随便", None),
+    ],
+)
+async def test_a_bare_answer_says_what_was_asked(
+    question: str, reply: str, expected: tuple[str, str] | None
+) -> None:
+    found = await _found("你好，问点事。", f"助手：{question}", reply)
+    assert found == ({expected} if expected else set())
+
+
+async def test_a_text_to_put_into_another_language_is_nobodys() -> None:
+    assert not await _found("把这句翻成英文：我今年三十五岁，住在大连，对海鲜过敏。")
+    assert not await _found("再翻一句：我的妻子是一名护士。")
