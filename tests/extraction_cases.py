@@ -60,6 +60,53 @@ ENGLISH: tuple[Case, ...] = (
     _case("I've been in Rome for three years.", says={HOME: "Rome"}),
     _case("I've been in Rome for a wedding."),
     _case("From now on call me Sam, not Samantha.", says={"basic_info/nickname": "Sam"}),
+    # Couples part.
+    _case(
+        "Marco and I broke up last week.", says={EVENT: "User broke up with Marco in the week of 2023-05-01"}
+    ),
+    _case(
+        "My girlfriend Ann and I are no longer together",
+        says={EVENT: "User broke up with their girlfriend Ann"},
+    ),
+    _case(
+        "My boyfriend is called Marco.",
+        "I broke up with him.",
+        says={
+            "family/boyfriend_name": "Marco",
+            EVENT: "User broke up with their partner",
+            "family/-boyfriend_name": "Marco",
+        },
+    ),
+    _case(
+        "I'm engaged.",
+        "We split up.",
+        says={
+            "demographics/marital_status": "engaged",
+            EVENT: "User broke up with their partner",
+            "demographics/-marital_status": "engaged",
+        },
+    ),
+    _case(
+        "My husband is called Neil.",
+        "Separated from my husband since Christmas.",
+        says={
+            "family/husband_name": "Neil",
+            "demographics/marital_status": "separated",
+            "family/-husband_name": "Neil",
+        },
+    ),
+    _case("My wife and I got divorced in March", says={"demographics/marital_status": "divorced"}),
+    _case("My boyfriend left me", says={EVENT: "User broke up with their boyfriend"}),
+    _case("We split up into groups."),
+    _case("My brother and I split up at the station."),
+    _case("We broke up once but got back together."),
+    _case("My wife and I might break up."),
+    _case("Tom and Marco broke up last week."),
+    _case("I'm separated from the pack."),
+    _case(
+        "My brother Tom and I love jazz, my wife and I live in Rome.",
+        says={"family/brother_name": "Tom", LIKE: "jazz", HOME: "Rome"},
+    ),
     # A role holds until the speaker steps out of it.
     _case("You play a recruiter and I'll be the candidate.", "Hi, I'm Alex and I live in Rome."),
     _case(

@@ -21,6 +21,7 @@ from cluster.pipeline.rules.correction import (
     replacing,
 )
 from cluster.pipeline.rules.english import clauses as english_clauses
+from cluster.pipeline.rules.parted import parted
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
 from cluster.pipeline.rules.redating import names_a_day, new_day, redated
 from cluster.pipeline.rules.role_play import in_a_role
@@ -101,6 +102,7 @@ class RuleExtractor:
             latest[message.name] = len(candidates)
             found.extend(corrections(message, candidates, known))
             found.extend(called_off(message, candidates, known))
+            found.extend(parted(message, reading.claims, candidates, known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from cluster.pipeline.rules.english import belongings, doings, family, health, tastes, who, work
-from cluster.pipeline.rules.english.clauses import strip_opener
+from cluster.pipeline.rules.english import belongings, doings, family, health, partings, tastes, who, work
+from cluster.pipeline.rules.english.clauses import speaker_alone, strip_opener
 from cluster.pipeline.rules.english.values import Context
 from cluster.pipeline.rules.registry import first_claims
 from cluster.pipeline.rules.slots import Claim
 
 _RULES = [
     rule
-    for concern in (who, work, family, tastes, health, belongings, doings)
+    for concern in (who, work, partings, family, tastes, health, belongings, doings)
     for rule in concern.RULES.rules
 ]
 _FIRST_PERSON = re.compile(r"\b(?:i|i'm|im|my|our|we|me|this is)\b", re.I)
@@ -22,4 +22,8 @@ def claims_in(clause: str, context: Context) -> list[Claim]:
     """The claims that one clause makes about its speaker."""
     if _FIRST_PERSON.search(clause) is None:
         return []
-    return first_claims(_RULES, strip_opener(clause), context)
+    bare = strip_opener(clause)
+    found = first_claims(_RULES, bare, context)
+    if (alone := speaker_alone(bare)) != bare:
+        found.extend(first_claims(_RULES, alone, context))
+    return found

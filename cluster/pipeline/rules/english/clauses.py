@@ -80,7 +80,7 @@ _TAG = re.compile(
 def split_clauses(sentence: str, *, question: bool) -> list[str]:
     """The sentence's clauses; of a question only the statements that come before what is asked."""
     clauses = [clause.strip(" ,.!") for clause in _SPLIT.split(sentence)]
-    clauses = [clause for clause in clauses if clause]
+    clauses = _with_whole_subjects([clause for clause in clauses if clause])
     if not question:
         return clauses
     kept: list[str] = []
@@ -93,9 +93,30 @@ def split_clauses(sentence: str, *, question: bool) -> list[str]:
     return []
 
 
+def _with_whole_subjects(clauses: list[str]) -> list[str]:
+    """The clauses, those put together again that were cut within "my wife | and I live in Rome"."""
+    whole: list[str] = []
+    for clause in clauses:
+        if whole and _AND_I.match(clause) and _SOMEBODY.fullmatch(strip_opener(whole[-1])):
+            whole[-1] = f"{whole[-1]} {clause}"
+        else:
+            whole.append(clause)
+    return whole
+
+
 def strip_opener(clause: str) -> str:
     """The clause without greetings, fillers and conjunctions."""
     return _OPENER.sub("", _CONJUNCTION.sub("", clause)).strip()
+
+
+_AND_I = re.compile(r"and i\b(?!'m)", re.I)
+_SOMEBODY = re.compile(r"(?:my|our) (?:[\w-]+ ){0,2}[\w-]+(?-i:,? [A-Z][\w'-]+)?,?|(?-i:[A-Z][\w'-]+)", re.I)
+_TOGETHER_WITH = re.compile(rf"(?:{_SOMEBODY.pattern}) and (?=i\b)", re.I)
+
+
+def speaker_alone(clause: str) -> str:
+    """ "My wife and I live in Rome" as "I live in Rome"."""
+    return _TOGETHER_WITH.sub("", clause, count=1) if _TOGETHER_WITH.match(clause) else clause
 
 
 _BEGINNING = r"(?P<adverbs>(?:(?:just|finally|recently|already|also|still|now|officially) )*)"
@@ -111,7 +132,8 @@ _ELIDED = tuple(
         ("i've", r"been (?:living|working|learning|playing|diagnosed|married|with)"),
         (
             "i'm",
-            r"(?:allergic to|married|divorced|engaged|(?:originally )?from (?-i:[A-Z]\w*)|based in|living in|"
+            r"(?:allergic to|married|divorced|separated from|engaged|(?:originally )?from (?-i:[A-Z]\w*)|"
+            r"based in|living in|"
             r"working (?:at|for|as)|learning|studying|training for|planning (?:to|on)|flying to|moving to|"
             r"travell?ing to|terrified of|afraid of|\d+ years old)",
         ),

@@ -12,6 +12,7 @@ from cluster.pipeline.rules.english.values import (
     I_AM,
     NAME,
     NUMBER,
+    PARTNER,
     PET,
     PLACE,
     RELATION,
@@ -217,8 +218,10 @@ def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
     elsewhere = re.match(
-        r"(?:in|with|by|from|handed|to (?:this|that|these|those|it|(?:my|the) (?!\w+ (?:sweetheart|friend)|"
-        rf"love|man|woman|person|guy|girl|boy|{RELATION}|{FRIEND})))\b",
+        (
+            rf"(?:in|with|by|from (?!my (?:{PARTNER})\b)|handed|to (?:this|that|these|those|it|(?:my|the)"
+            rf" (?!\w+ (?:sweetheart|friend)|love|man|woman|person|guy|girl|boy|{RELATION}|{FRIEND})))\b"
+        ),
         rest,
         re.I,
     )

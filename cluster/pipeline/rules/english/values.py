@@ -71,6 +71,7 @@ ADVERBS = (
 I_AM = r"(?:i'm|i am|im|i'm)"
 NUMBER = r"(?:\d{1,2}|an?|one|two|three|four|five|six|seven|eight|nine|ten)"
 RELATION = "|".join(sorted(map(re.escape, EN_RELATIONS), key=len, reverse=True))
+PARTNER = "boyfriend|girlfriend|partner|fiancée?|fiancee?|wife|husband|hubby|spouse"
 FRIEND = "|".join(sorted(map(re.escape, EN_FRIENDS), key=len, reverse=True))
 PET = "|".join(sorted((f"{re.escape(pet)}" for pet in EN_PETS), key=len, reverse=True))
 AGE = r"(?P<age>\d{1,3})"
