@@ -60,6 +60,28 @@ ENGLISH: tuple[Case, ...] = (
     _case("I've been in Rome for three years.", says={HOME: "Rome"}),
     _case("I've been in Rome for a wedding."),
     _case("From now on call me Sam, not Samantha.", says={"basic_info/nickname": "Sam"}),
+    # How relatives are, and what the speaker takes.
+    _case(
+        "My mum lives with me, she's 81 and has COPD.",
+        says={"family/mother_age": "81", "family/mother_condition": "COPD"},
+    ),
+    _case(
+        "My sister is allergic to peanuts and her boyfriend doesn't eat pork.",
+        says={"family/sister_allergy": "peanuts"},
+    ),
+    _case("My husband is lactose intolerant.", says={"family/husband_condition": "lactose intolerance"}),
+    _case("My wife is a strict vegan.", says={"family/wife_diet": "vegan"}),
+    _case("My son has a cold and my dad has a new car."),
+    _case("My stepdad Ron won't fly.", says={"family/stepfather_name": "Ron"}),
+    _case("I also take levothyroxine every morning", says={"health/medication": "levothyroxine"}),
+    _case("I stopped taking propranolol, it made me dizzy.", says={"health/-medication": "propranolol"}),
+    _case("I don't take aspirin."),
+    _case("I take notes. I'm on it. I use Python."),
+    _case("I get migraines maybe twice a month", says={CONDITION: "migraines"}),
+    _case("We both have asthma.", says={CONDITION: "asthma"}),
+    _case("Maybe I have asthma."),
+    _case("I'm a type 1 diabetic.", says={CONDITION: "type 1 diabetes"}),
+    _case("I'm 14 weeks pregnant with our second.", says={EVENT: "User is pregnant"}),
     # Couples part.
     _case(
         "Marco and I broke up last week.", says={EVENT: "User broke up with Marco in the week of 2023-05-01"}

@@ -68,11 +68,13 @@ _ZH_FITS: dict[str, Fits] = {"她": "she", "他": "he", "她们": "they", "他�
 
 _SHE = word_list(
     "mother wife daughter sister grandmother aunt niece fiancée girlfriend granddaughter stepdaughter "
+    "stepmother stepsister "
     "mother-in-law sister-in-law 女儿 妻子 妈妈 姐姐 妹妹 奶奶 外婆 阿姨 姑姑 表姐 表妹 堂姐 堂妹 孙女 "
     "外孙女 侄女 女朋友 未婚妻 大女儿 小女儿"
 )
 _HE = word_list(
     "father husband son brother grandfather uncle nephew fiancé boyfriend grandson stepson father-in-law "
+    "stepfather stepbrother "
     "brother-in-law 儿子 丈夫 爸爸 哥哥 弟弟 爷爷 外公 叔叔 舅舅 表哥 表弟 堂哥 堂弟 孙子 外孙 侄子 男朋友 "
     "未婚夫 大儿子 小儿子"
 )

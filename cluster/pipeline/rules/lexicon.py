@@ -15,7 +15,7 @@ EN_OCCUPATIONS = word_list(
     bartender biologist blogger bookkeeper botanist broker builder businessman businesswoman butcher
     buyer captain caregiver carpenter cashier chef chemist chiropractor choreographer civil cleaner
     clerk coach cobbler coder comedian composer conductor consultant contractor cook coordinator
-    counselor counsellor courier curator dancer dentist designer detective developer dietitian director
+    counselor counsellor courier curator dancer dentist designer detective dev developer dietitian director
     dj doctor driver economist editor electrician engineer entrepreneur estimator executive farmer
     fashion filmmaker firefighter fireman fisherman florist founder freelancer gardener geologist
     goldsmith groomer guard guide guitarist hairdresser hairstylist handyman historian homemaker
@@ -45,13 +45,17 @@ EN_RELATIONS = {
     "cousin": "cousin", "nephew": "nephew", "niece": "niece", "fiance": "fiancé", "fiancé": "fiancé",
     "fiancee": "fiancée", "fiancée": "fiancée", "girlfriend": "girlfriend", "boyfriend": "boyfriend",
     "partner": "partner", "grandson": "grandson", "granddaughter": "granddaughter",
-    "stepson": "stepson", "stepdaughter": "stepdaughter", "mother-in-law": "mother-in-law",
+    "stepson": "stepson", "stepdaughter": "stepdaughter", "stepdad": "stepfather",
+    "stepfather": "stepfather", "stepmom": "stepmother", "stepmum": "stepmother",
+    "stepmother": "stepmother", "stepbrother": "stepbrother", "stepsister": "stepsister",
+    "mother-in-law": "mother-in-law",
     "father-in-law": "father-in-law", "sister-in-law": "sister-in-law",
     "brother-in-law": "brother-in-law",
 }  # fmt: skip
 EN_FRIENDS = {
-    "best friend": "best friend", "friend": "friend", "boss": "boss", "roommate": "roommate",
-    "flatmate": "roommate", "colleague": "colleague", "coworker": "colleague", "co-worker": "colleague",
+    "best friend": "best friend", "friend": "friend", "mate": "friend", "buddy": "friend",
+    "boss": "boss", "roommate": "roommate", "flatmate": "roommate",
+    "colleague": "colleague", "coworker": "colleague", "co-worker": "colleague",
     "neighbor": "neighbor", "neighbour": "neighbor",
 }  # fmt: skip
 EN_PETS = word_list(
@@ -95,7 +99,8 @@ EN_CONDITIONS = word_list(
     diabetes asthma anxiety depression adhd add insomnia arthritis epilepsy hypertension anemia eczema
     psoriasis migraines migraine ibs gerd lupus fibromyalgia osteoporosis tinnitus vertigo celiac
     dyslexia ptsd ocd autism hypothyroidism hyperthyroidism endometriosis pcos scoliosis sciatica gout
-    glaucoma hepatitis bronchitis cancer
+    glaucoma hepatitis bronchitis cancer copd dementia alzheimer's parkinson's pneumonia sinusitis
+    rosacea emphysema narcolepsy hemophilia haemophilia coeliac
     """
 ) | {
     "type 1 diabetes", "type 2 diabetes", "high blood pressure", "low blood pressure", "high cholesterol",

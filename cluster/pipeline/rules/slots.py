@@ -55,6 +55,7 @@ SLOTS: dict[str, Slot] = {
         "basic_info", "blood_type", PERSONAL, "{s}'s blood type is {v}", "{s}的血型是{v}", True,
     ),
     "height": Slot("basic_info", "height", PERSONAL, "{s}'s height is {v}", "{s}的身高是{v}", True),
+    "weight": Slot("basic_info", "weight", PERSONAL, "{s}'s weight is {v}", "{s}的体重是{v}", True),
     "zodiac": Slot("basic_info", "zodiac", PERSONAL, "{s}'s zodiac sign is {v}", "{s}的星座是{v}", True),
     "residence": Slot(
         "contact_info", "residence", PERSONAL, "{s} lives in {v}", "{s}住在{v}", True,
@@ -66,6 +67,7 @@ SLOTS: dict[str, Slot] = {
         "{s} no longer works at {v}", "{s}不再在{v}工作",
     ),
     "work_place": Slot("work", "location", PERSONAL, "{s} works in {v}", "{s}在{v}工作", True),
+    "business": Slot("work", "business", PERSONAL, "{s} runs {v}", "{s}开了{v}"),
     "industry": Slot("work", "working_industry", PERSONAL, "{s} works in {v}", "{s}从事{v}行业", True),
     "school": Slot("education", "school", PERSONAL, "{s} studies at {v}", "{s}就读于{v}", True),
     "alma_mater": Slot("education", "alma_mater", PERSONAL, "{s} graduated from {v}", "{s}毕业于{v}"),
@@ -87,9 +89,15 @@ SLOTS: dict[str, Slot] = {
         "family", "{x}_residence", PERSONAL,
         "{s}'s {x} lives in {v}", "{s}的{x}住在{v}", True,
     ),
+    "family_diet": Slot("family", "{x}_diet", PERSONAL, "{s}'s {x} is {v}", "{s}的{x}是{v}", True),
     "family_plural_home": Slot(
         "family", "{x}_residence", PERSONAL, "{s}'s {x} live in {v}", "{s}的{x}住在{v}", True
     ),
+    "family_allergy": Slot(
+        "family", "{x}_allergy", PERSONAL, "{s}'s {x} is allergic to {v}", "{s}的{x}对{v}过敏"
+    ),
+    "family_condition": Slot("family", "{x}_condition", PERSONAL, "{s}'s {x} has {v}", "{s}的{x}有{v}"),
+    "family_ailing": Slot("family", "{x}_condition", PERSONAL, "{s}'s {x} has {v}", "{s}的{x}{v}"),
     "friend_name": Slot("social", "{x}_name", SOCIAL, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
     "pet": Slot("pet", "{x}", OTHER, "{s} has {v}", "{s}养了{v}"),
     "pet_name": Slot("pet", "{x}_name", OTHER, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
@@ -105,7 +113,10 @@ SLOTS: dict[str, Slot] = {
         "interest", "activity", INTERESTS, "{s} plays {v}", "{s}会{v}", False,
         "{s} no longer plays {v}", "{s}不再{v}",
     ),
-    "learning": Slot("interest", "learning", INTERESTS, "{s} is learning {v}", "{s}在学{v}"),
+    "learning": Slot(
+        "interest", "learning", INTERESTS, "{s} is learning {v}", "{s}在学{v}", False,
+        "{s} is no longer learning {v}", "{s}不再学{v}",
+    ),
     "diet": Slot(
         "health", "diet", INTERESTS, "{s} is {v}", "{s}是{v}", True,
         "{s} is no longer {v}", "{s}不再是{v}",
@@ -115,6 +126,11 @@ SLOTS: dict[str, Slot] = {
     "quit": Slot("habit", "quit", OTHER, "{s} no longer {v}", "{s}不再{v}"),
     "allergy": Slot("health", "allergy", OTHER, "{s} is allergic to {v}", "{s}对{v}过敏"),
     "condition": Slot("health", "condition", OTHER, "{s} has {v}", "{s}有{v}"),
+    "ailing": Slot("health", "condition", OTHER, "{s} has {v}", "{s}{v}"),
+    "medication": Slot(
+        "health", "medication", OTHER, "{s} takes {v}", "{s}服用{v}", False,
+        "{s} no longer takes {v}", "{s}不再服用{v}",
+    ),
     "possession": Slot("asset", "possession", ASSETS, "{s} has {v}", "{s}有{v}"),
     "vehicle": Slot("asset", "vehicle", ASSETS, "{s} drives {v}", "{s}开{v}", True),
     "habit": Slot("habit", "routine", OTHER, "{s} {v}", "{s}{v}"),
@@ -132,7 +148,10 @@ _KEYS = {
     "丈夫": "husband", "爱人": "spouse", "妈妈": "mother", "爸爸": "father", "父母": "parents",
     "哥哥": "elder_brother", "弟弟": "younger_brother", "姐姐": "elder_sister",
     "妹妹": "younger_sister", "爷爷": "grandfather", "奶奶": "grandmother",
-    "外公": "maternal_grandfather", "外婆": "maternal_grandmother", "女朋友": "girlfriend",
+    "外公": "maternal_grandfather", "外婆": "maternal_grandmother", "岳母": "mother-in-law",
+    "婆婆": "mother-in-law", "岳父": "father-in-law", "公公": "father-in-law", "嫂子": "sister-in-law",
+    "弟媳": "sister-in-law", "姐夫": "brother-in-law", "妹夫": "brother-in-law", "外甥": "nephew",
+    "侄子": "nephew", "外甥女": "niece", "侄女": "niece", "对象": "partner", "女朋友": "girlfriend",
     "男朋友": "boyfriend", "未婚妻": "fiancée", "未婚夫": "fiancé", "孙子": "grandson",
     "孙女": "granddaughter", "狗": "dog", "狗狗": "dog", "小狗": "dog", "猫": "cat", "猫咪": "cat",
     "小猫": "cat", "兔子": "rabbit", "仓鼠": "hamster", "乌龟": "turtle", "鹦鹉": "parrot",

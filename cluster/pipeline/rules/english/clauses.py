@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 HYPOTHETICAL = re.compile(
-    r"\b(?:if|unless|would|wouldn't|could|might|maybe|perhaps|possibly|probably|imagine|suppose|"
-    r"supposing|pretend|"
+    r"\b(?:if|unless|would|wouldn't|could|might|"
+    r"(?:maybe|perhaps|possibly|probably)(?! (?:\d|once|twice|(?:two|three|four|five|six) times))|"
+    r"imagine|suppose|supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
     r"in (?:the|my|this|that|a) (?:story|novel|book|game|movie|film|play|show|script|screenplay))\b|'d\b",

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cluster.pipeline.rules.english.health import (
+    CONDITION_ADJECTIVE,
+    allergens_in,
+    condition_of,
+    conditions_in,
+)
 from cluster.pipeline.rules.english.values import (
     CONTEXT_BOUND,
     END,
@@ -38,7 +44,9 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
     (
         rf"my (?:(?:eldest|oldest|youngest|older|younger|little|big|only|late|dear|baby|twin) "
         rf")?(?P<x>{RELATION}|{FRIEND}),? {NAME},? (?P<rest>(?:is|was|has|had|works|lives|just|loves|likes|"
-        rf"and|turned|turns|got|gave|who|went|moved|started|studies)\b.*)$"
+        rf"and|turned|turns|got|gave|who|went|moved|started|studies|can|can't|won't|will|says|said|thinks|"
+        rf"doesn't|does|isn't|hates|wants|needs|came|comes|goes|made|makes|keeps|knows|never|always|used)\b"
+        r".*)$"
     ),
 )
 def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -57,7 +65,7 @@ def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"my (?:(?:eldest|oldest|youngest|older|younger|little|big|only|baby) "
-    rf")?(?P<x>{RELATION})(?P<rest>(?:'s| is| works| lives| turned| just)\b.*)$"
+    rf")?(?P<x>{RELATION})(?P<rest>(?:'s| is| has| works| lives| turned| just)\b.*)$"
 )
 def _relative(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
@@ -68,7 +76,7 @@ def _relative(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 def _relative_state(about: str, rest: str) -> Iterator[Claim]:
     """What "is 70 years old and lives in Florida" says about a relative."""
-    for state in re.split(r"(?:,| and|, and) (?=(?:is|works|lives) )", rest):
+    for state in re.split(r"(?:,| and|, and) (?=(?:is|has|works|lives) )", rest):
         age = re.match(
             rf"(?:is|just turned|turned) (?:now |already |only )?(\d{{1,3}})(?: {YEARS_OLD})?"
             r"\W*(?:$|and\b|now\b|,)",
@@ -85,10 +93,25 @@ def _relative_state(about: str, rest: str) -> Iterator[Claim]:
             yield Claim("family_home", value, about=about)
         elif company:
             yield Claim("family_company", company["v"], about=about)
+        elif claims := list(_relative_health(about, state)):
+            yield from claims
         elif job := re.match(r"(?:is|works as) (?:also )?an? (.+)$", state, re.I):
             for claim in occupation_of(job[1]):
                 if claim.slot == "title":
                     yield Claim("family_job", claim.value, about=about)
+
+
+def _relative_health(about: str, state: str) -> Iterator[Claim]:
+    """What "is allergic to nuts", "has asthma" or "is a vegan" says about a relative."""
+    adverbs = r"(?:(?:also|severely|very|really|now|a|an|strictly) )*"
+    if allergic := re.match(rf"is {adverbs}allergic to (.+)$", state, re.I):
+        yield from (Claim("family_allergy", value, about=about) for value in allergens_in(allergic[1]))
+    elif ill := re.match(rf"is {adverbs}({CONDITION_ADJECTIVE})\b", state, re.I):
+        yield Claim("family_condition", condition_of(ill[1]), about=about)
+    elif diet := re.match(rf"is {adverbs}(vegetarian|vegan|pescatarian)\b", state, re.I):
+        yield Claim("family_diet", diet[1].lower(), about=about)
+    elif has := re.match(r"has (?:also )?(?:(?:mild|severe|chronic|bad) )?(.+)$", state, re.I):
+        yield from (Claim("family_condition", value, about=about) for value in conditions_in(has[1]))
 
 
 @RULES.rule(rf"my (?P<x>parents|grandparents|kids|children|in-laws) (?:both )?live in {PLACE}{END}")

@@ -15,9 +15,19 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
 _CONDITION_OF = {
     "diabetic": "diabetes", "asthmatic": "asthma", "dyslexic": "dyslexia", "epileptic": "epilepsy",
     "anemic": "anemia", "celiac": "celiac disease", "coeliac": "celiac disease", "deaf": "deafness",
+    "type 1 diabetic": "type 1 diabetes", "type one diabetic": "type 1 diabetes",
+    "type 2 diabetic": "type 2 diabetes", "type two diabetic": "type 2 diabetes",
     "nearsighted": "nearsightedness", "hard of hearing": "hearing loss", "color blind": "color blindness",
 }  # fmt: skip
 
+
+CONDITION_ADJECTIVE = (
+    r"(?:type (?:1|2|one|two) )?diabetic|lactose[- ]intolerant|gluten[- ]intolerant|color[- ]?blind|"
+    r"colour[- ]?blind|deaf|dyslexic|asthmatic|epileptic|anemic|celiac|coeliac|nearsighted|hard of hearing"
+)
+_HOW_OFTEN = re.compile(
+    r"\s+(?:(?:maybe|about|around|like|roughly) )?(?:once|twice|\w+ times|every|all the time)\b.*$"
+)
 
 # Said to be funny: nobody's body reacts to these.
 _NO_ALLERGENS = re.compile(
@@ -43,38 +53,46 @@ _NO_ALLERGENS = re.compile(
     ),
 )
 def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    rest = re.sub(r"^(?:all|any|some|most|things like|both) ", "", match["rest"], flags=re.I)
-    rest = re.sub(r"\s+(?:are|is|make|makes)\b.*$", "", rest)
-    for value in items_of(rest):
-        if not _NO_ALLERGENS.fullmatch(value):
-            yield Claim("allergy", value, confidence=0.95)
+    for value in allergens_in(match["rest"]):
+        yield Claim("allergy", value, confidence=0.95)
 
 
 @RULES.rule(
     (
-        r"i (?:(?:also|still|actually) )*(?:have|have got|suffer from|struggle with|deal with|live with|"
+        r"(?:i|we) (?:(?:also|still|actually|both|often|sometimes|regularly|do) )*(?:have|have got|get|"
+        r"suffer from|struggle with|deal with|live with|"
         r"was diagnosed with|got diagnosed with|have been diagnosed with) (?:(?:mild|severe|chronic|bad|"
         r"terrible|serious|some) )*(?P<rest>.+)$"
     ),
     r"i've (?:got|been diagnosed with|had) (?P<rest>.+)$",
-    (
-        rf"{I_AM} (?:(?:severely|also|actually|a bit) )*(?P<adj>diabetic|lactose[- ]intolerant|"
-        rf"gluten[- ]intolerant|color[- ]?blind|colour[- ]?blind|deaf|dyslexic|asthmatic|epileptic|anemic|"
-        rf"celiac|coeliac|nearsighted|hard of hearing)\b(?P<rest>)"
-    ),
+    (rf"{I_AM} (?:(?:severely|also|actually|a bit|a|an) )*(?P<adj>{CONDITION_ADJECTIVE})\b(?P<rest>)"),
 )
 def _condition(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    adjective = match.groupdict().get("adj")
-    if adjective:
-        lowered = adjective.lower().replace("-", " ")
-        if "blind" in lowered:
-            lowered = "color blind"
-        value = _CONDITION_OF.get(lowered) or f"{lowered.split()[0]} intolerance"
-        yield Claim("condition", value, confidence=0.95)
+    if adjective := match.groupdict().get("adj"):
+        yield Claim("condition", condition_of(adjective), confidence=0.95)
         return
-    for value in items_of(match["rest"]):
-        if value.lower() in EN_CONDITIONS:
-            yield Claim("condition", value, confidence=0.9)
+    for value in conditions_in(match["rest"]):
+        yield Claim("condition", value, confidence=0.9)
+
+
+def condition_of(adjective: str) -> str:
+    """What somebody has who is "asthmatic" or "lactose-intolerant"."""
+    lowered = adjective.lower().replace("-", " ")
+    if "blind" in lowered:
+        lowered = "color blind"
+    return _CONDITION_OF.get(lowered) or f"{lowered.split()[0]} intolerance"
+
+
+def conditions_in(text: str) -> list[str]:
+    """The illnesses at the beginning of a text."""
+    return [value for value in items_of(_HOW_OFTEN.sub("", text)) if value.lower() in EN_CONDITIONS]
+
+
+def allergens_in(text: str) -> list[str]:
+    """What somebody is "allergic to"."""
+    text = re.sub(r"^(?:all|any|some|most|things like|both) ", "", text, flags=re.I)
+    text = re.sub(r"\s+(?:are|is|make|makes|and (?:her|his|their|my|our))\b.*$", "", text)
+    return [value for value in items_of(text) if not _NO_ALLERGENS.fullmatch(value)]
 
 
 @RULES.rule(
@@ -132,3 +150,47 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     for value in items_of(re.sub(r"^(?:any|much) ", "", rest)):
         yield Claim("avoids" if verb.startswith("eat") else "avoids_drink", value)
+
+
+# How the names of medicines end (INN stems), and words for kinds of them.
+_MEDICINE = re.compile(
+    r"(?:[a-z-]{2,}(?:cillin|mycin|floxacin|cycline|prazole|conazole|sartan|pril|olol|statin|triptan|oxetine|azepam|"
+    r"azolam|thyroxine|formin|gliptin|gliflozin|glutide|profen|parin|xaban|dipine|semide|thiazide|sone|solone|"
+    r"tidine|tadine|rizine|fenadine|codone|codeine|traline|lopram|pidem|setron|lukast|terol|mab|vir|epine|apine)|"
+    r"insulin|aspirin|paracetamol|acetaminophen|lithium|warfarin|antidepressants|antihistamines|antibiotics|"
+    r"statins|beta[- ]blockers|blood thinners|birth control|the pill|iron tablets|vitamin \w{1,3}|"
+    r"gabapentin|pregabalin|ritalin|adderall|xanax|prozac|zoloft|ozempic)",
+    re.I,
+)
+
+
+@RULES.rule(
+    (
+        r"(?P<not>i (?:no longer take|stopped taking|don't take|quit taking|came off|am no longer on)) "
+        r"(?P<rest>.+)$"
+    ),
+    (
+        r"(?P<not>)i(?:'ve been|'m| am| have been)?(?: (?:also|currently|still|now|usually|already))* "
+        r"(?:take|taking|use|using|on) (?:(?:some|my|a low dose of|daily|\d+ ?mg(?: of)?) )*(?P<rest>.+)$"
+    ),
+)
+def _medication(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    denied = match["not"] or ""
+    ever = re.search(r"\bany ?more\b", match["rest"]) is not None
+    if "don't" in denied.lower() and not ever:
+        return
+    rest = re.sub(
+        r"\s+(?:any ?more|for|every|daily|each|in|at|when|already|before|after)\b.*$", "", match["rest"]
+    )
+    for value in items_of(rest):
+        if _MEDICINE.fullmatch(value):
+            yield Claim("medication", value, negates=bool(denied))
+
+
+@RULES.rule(
+    rf"{I_AM} (?:(?:now|also|currently|actually|already|almost|about|\w+ (?:weeks|months)) )*"
+    r"pregnant\b(?P<rest>.*)$"
+)
+def _pregnant(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if not re.match(r"\W*(?:pause|with (?:ideas|hope))", match["rest"]):
+        yield Claim("event", "is pregnant", dated=True)
