@@ -27,7 +27,10 @@ async def _found(*said: str) -> set[tuple[str, str]]:
         for number, text in enumerate(said)
     ]
     extraction = await RuleExtractor().extract(messages, earlier=(), known=())
-    return {(f"{one.topic}/{one.subtopic}", one.value or one.text) for one in extraction.candidates}
+    return {
+        (f"{one.topic}/{'-' if one.negates else ''}{one.subtopic}", one.value or one.text)
+        for one in extraction.candidates
+    }
 
 
 @pytest.mark.parametrize(
@@ -111,3 +114,75 @@ async def test_a_bare_answer_says_what_was_asked(
 async def test_a_text_to_put_into_another_language_is_nobodys() -> None:
     assert not await _found("把这句翻成英文：我今年三十五岁，住在大连，对海鲜过敏。")
     assert not await _found("再翻一句：我的妻子是一名护士。")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我是做测试的。", {("work/working_industry", "测试")}),
+        ("我们做广告的，天天改稿。", {("work/working_industry", "广告")}),
+        ("我一个写文案的，累死了。", {(TITLE, "写文案")}),
+        ("我在威海教游泳。", {(TITLE, "教游泳"), ("work/location", "威海")}),
+        ("我在上海做外贸。", {("work/working_industry", "外贸"), ("work/location", "上海")}),
+        ("我在莫干山开民宿。", {("work/business", "民宿")}),
+        ("我开了家面包店。", {("work/business", "一家面包店")}),
+        ("我工作在南京。", {("work/location", "南京")}),
+        ("我本科其实是学英语的。", {("education/major", "英语")}),
+        ("我是西安电子科技大学大三的。", {("education/school", "西安电子科技大学")}),
+        ("我正在做数据分析。", set()),
+        ("我今天做测试。", set()),
+        ("我是做梦的。", set()),
+        ("我是写错的。", set()),
+        ("我开车回公司。", set()),
+        ("我想开家面包店。", {("psychological/goal", "开家面包店")}),
+        ("我工作在进行中。", set()),
+    ],
+)
+async def test_what_somebody_lives_on(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我失眠快两年了。", {("health/condition", "失眠")}),
+        ("我乳糖不耐受。", {("health/condition", "乳糖不耐受")}),
+        ("我体检查出脂肪肝。", {("health/condition", "脂肪肝")}),
+        ("我晕船。", {("health/condition", "晕船")}),
+        ("我胃一直不好。", {("health/condition", "胃一直不好")}),
+        ("我体重72公斤，身高一米七。", {("basic_info/weight", "72公斤"), ("basic_info/height", "一米七")}),
+        ("我爸有糖尿病。", {("family/father_condition", "糖尿病")}),
+        ("我妈血压高。", {("family/mother_condition", "血压高")}),
+        ("我女儿对头孢过敏。", {("family/daughter_allergy", "头孢")}),
+        ("我岳母海鲜过敏。", {("family/mother-in-law_allergy", "海鲜")}),
+        ("我昨天失眠了。", set()),
+        ("我怀疑高血压。", set()),
+        ("我爸没有糖尿病。", set()),
+        ("我妈说我有糖尿病。", set()),
+        ("我女儿对加班过敏。", set()),
+    ],
+)
+async def test_whose_health(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我最近迷上民谣了。", {(LIKE, "民谣")}),
+        ("我爱上一个女孩。", set()),
+        ("我练瑜伽三年了。", {("interest/activity", "练瑜伽")}),
+        ("我搞对象三年了。", set()),
+        ("我最近改学口琴。", {("interest/learning", "口琴")}),
+        ("我现在开的是辆老捷达。", {("asset/possession", "一辆老捷达")}),
+        ("我家新养了只柯基，叫土豆。", {("pet/柯基", "一只柯基"), ("pet/柯基_name", "土豆")}),
+        ("我在备考CPA。", {("habit/routine", "在准备CPA")}),
+    ],
+)
+async def test_pastimes_and_belongings(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+async def test_what_is_no_longer_learnt_is_closed() -> None:
+    found = await _found("我在学吉他。", "吉他我不学了。")
+    assert found == {("interest/learning", "吉他"), ("interest/-learning", "吉他")}

@@ -30,8 +30,8 @@ def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"{SPEAKER}(?:名下)?(?:有|拥有|买了|刚买了|购买了|新买了)(?P<v>[一两二三四五六](?:辆|套|栋|台|部|"
         rf"架|把|间|块|幢)[\u4e00-\u9fffA-Za-z0-9 ]{{1,14}})$"
     ),
-    rf"{SPEAKER}开的?(?:是)?(?P<v>[一两]辆[\u4e00-\u9fffA-Za-z0-9 ]{{1,12}})$",
+    rf"{SPEAKER}开(?:的是?)?(?P<v>[一两]?辆[\u4e00-\u9fffA-Za-z0-9 ]{{1,12}})$",
 )
 def _possession(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.future and (value := value_of(match["v"])):
-        yield Claim("possession", value)
+        yield Claim("possession", f"一{value}" if value.startswith("辆") else value)

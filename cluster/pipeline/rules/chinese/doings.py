@@ -56,6 +56,7 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
     yield Claim("habit", f"有{text}的习惯" if match[0].endswith("的习惯") else text, confidence=0.85)
 
 
+@RULES.rule(rf"{SPEAKER}(?:在|正|正在)*(?:备考|备战)(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,8}})$")
 @RULES.rule(
     rf"{SPEAKER}(?:在|正|正在)*(?:准备|备考|备战)(?P<v>考研|高考|中考|雅思|托福|考公|公务员考试|"
     rf"司法考试|面试|答辩|婚礼|马拉松|出国|创业|[\u4e00-\u9fff]{{2,6}}考试)$"
@@ -67,7 +68,7 @@ def _preparing(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        r"我的?(?:人生|最大的?|终极|今年的?|短期|长期|职业|新年|小)*(?P<x>目标|梦想|理想|愿望|志向)(?:就|"
+        r"(?:我的?)?(?:人生|最大的?|终极|今年的?|短期|长期|职业|新年|小)*(?P<x>目标|梦想|理想|愿望|志向)(?:就|"
         r"一直)?是(?:想)?(?P<v>.+)$"
     ),
     (

@@ -87,7 +87,7 @@ def _relative_company(match: re.Match[str], context: Context) -> Iterator[Claim]
 
 
 @RULES.rule(
-    rf"(?:我们?|我家|家里)(?:现在|已经|还|也)*有(?:了)?(?P<n>[一两二三四五六]?[个位对])?(?:可爱的|"
+    rf"(?:我们?|我家|家里)(?:现在|已经|还|也)*有(?:了)?(?P<n>[一两二三四五六]?[个位对]|俩|仨)?(?:可爱的|"
     rf"双胞胎)?(?P<x>{RELATION})(?P<rest>.*)$"
 )
 def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -107,7 +107,7 @@ def _family(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"(?:我|我们|我家|我家里|家里|我们家)(?:{ADVERBS})(?:养了?|养着|有|领养了|收养了|"
+        rf"(?:我|我们|我家|我家里|家里|我们家)(?:{ADVERBS})(?:新?养了?|养着|有|领养了|收养了|"
         rf"喂养)(?P<n>[一两二三四五六几]?[只条个匹群头尾])?(?P<d>[\u4e00-\u9fff]{{0,6}}?)(?P<x>{PET})"
         rf"(?P<rest>.*)$"
     ),
@@ -125,7 +125,7 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
     ):
         return
     number = match["n"] or ""
-    if len(number) == 1:
+    if len(number) == 1 and number not in "一两二三四五六几":
         number = f"一{number}"
     yield Claim("pet", f"{number}{match['d']}{match['x']}", about=match["x"])
     named = re.match(rf"(?:名字)?(?:叫做?|名叫){NAME}$", rest)

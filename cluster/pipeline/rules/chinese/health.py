@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cluster.pipeline.rules.chinese.values import CONDITION, END_PARTICLES, SPEAKER, Context, items_of
+from cluster.pipeline.rules.chinese.values import (
+    CONDITION,
+    END_PARTICLES,
+    RELATION,
+    SPEAKER,
+    Context,
+    items_of,
+)
+from cluster.pipeline.rules.lexicon import ZH_RELATIONS
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -36,6 +44,59 @@ def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
     for value in items_of(match["v"]):
         if value not in {"药物性", "皮肤", "这个"} and not _NO_ALLERGENS.search(value):
             yield Claim("allergy", value, confidence=0.95)
+
+
+_AILING = (
+    r"(?P<ailing>(?:肠胃|胃|腰|颈椎|膝盖|心脏|肾|肝|肺|嗓子|视力|听力|睡眠|皮肤|牙|牙齿|眼睛)(?:一直|向来|有点|有些|都|也|比较|很)*"
+    r"(?:不好|不太好|不行|敏感)|(?:血压|血糖|血脂|尿酸|胆固醇)(?:一直|有点|有些|也|比较|很)*(?:高|低|偏高|偏低)|"
+    r"(?:有点|很|特别|容易|严重)*晕(?:车|船|机|血|针)|恐高)"
+)
+_SUFFERS = (
+    rf"(?:(?:有|得了|患有|患了|患上了?|(?:体检)?(?:查出|发现)(?:来)?有?|确诊了?|体检有?)(?:轻度|重度|中度|严重的?|慢性|先天性|"
+    rf"一点|有?点)*|有点|轻度|重度|一直|常年|经常)?(?P<v>(?:{CONDITION})(?:(?:、|和)(?:{CONDITION}))*)"
+    r"(?:(?:好|快|有|都)*[一二两三四五六七八九十几多\d半]+个?[年月]多?了?|很多年了?|多年了?|患者)?$"
+)
+
+
+@RULES.rule(
+    rf"我们?家?的?(?P<x>{RELATION})(?:也|从小|一直|现在|还)*(?:对(?P<v>[^对]{{1,10}}?)(?:都|也|会|严重)*|(?P<w>[\u4e00-\u9fff]{{2,4}}?))过敏$"
+)
+def _relative_allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if re.search(r"[不没]", match[0]):
+        return
+    for value in items_of(match["v"] or match["w"]):
+        if not _NO_ALLERGENS.search(value):
+            yield Claim("family_allergy", value, about=ZH_RELATIONS[match["x"]])
+
+
+@RULES.rule(
+    rf"我们?家?的?(?P<x>{RELATION})(?:也|从小|一直|现在|还)*{_AILING}$",
+    rf"我们?家?的?(?P<x>{RELATION})(?:也|从小|现在|还)*{_SUFFERS}",
+)
+def _relative_condition(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    about, groups = ZH_RELATIONS[match["x"]], match.groupdict()
+    if context.future or re.search(r"没|担心", match[0]):
+        return
+    if groups.get("ailing"):
+        yield Claim("family_ailing", groups["ailing"], about=about)
+    else:
+        for value in items_of(match["v"]):
+            yield Claim("family_condition", value, about=about)
+
+
+@RULES.rule(rf"{SPEAKER}的?{_AILING}$")
+def _ailing(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if match["ailing"] == "恐高":
+        yield Claim("fear", "高")
+    elif not context.dated:
+        yield Claim("ailing", match["ailing"])
+
+
+@RULES.rule(rf"{SPEAKER}{_SUFFERS}")
+def _suffers(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.future or (context.dated and not context.today)):
+        for value in items_of(match["v"]):
+            yield Claim("condition", value)
 
 
 @RULES.rule(

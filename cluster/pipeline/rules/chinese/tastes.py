@@ -37,7 +37,9 @@ def _favourite(match: re.Match[str], _: Context) -> Iterator[Claim]:
     )
 
 
-_LIKE = r"(?:喜欢上了?|喜欢|热爱|喜爱|钟爱|酷爱|偏爱|痴迷于|迷上了|爱上了|沉迷于?|热衷于|爱好|钟情于|享受|爱)"
+_LIKE = (
+    r"(?:喜欢上了?|喜欢|热爱|喜爱|钟爱|酷爱|偏爱|痴迷于|迷上了?|爱上了?|沉迷于?|热衷于|爱好|钟情于|享受|爱)"
+)
 
 
 @RULES.rule(
@@ -68,6 +70,8 @@ def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
         and text[:1] in "我你他她它人情意心护惜慕的国死疯惨"
         and "爱好" not in head
     ):
+        return
+    if re.match(r"[一某]个.{0,6}(?:人|女孩|男孩|姑娘|女生|男生)", text):
         return
     if text.endswith("了") and re.search(r"不.*了$", text):
         return
@@ -128,14 +132,14 @@ def _plays(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"{SPEAKER}?(?:开始|在|正在|正|准备)*(?:自学|学习|学着|学)(?!校|会了?|生|期|到|完|历|费|业|问|长|"
+        rf"{SPEAKER}?(?:开始|在|正在|正|准备)*(?:改?自学|改学|学习|学着|学)(?!校|会了?|生|期|到|完|历|费|业|问|长|"
         rf"姐|妹|弟|者|院|科|以)(?P<v>.+)$"
     ),
 )
 def _learning(match: re.Match[str], context: Context) -> Iterator[Claim]:
     head = match[0][: match.start("v") - match.start()]
     if (
-        not re.search(r"在|正|最近|开始|自学", head)
+        not re.search(r"在|正|最近|开始|自学|改学", head)
         or re.search(r"想|不|准备|曾", head)
         or (context.past and "开始" not in head)
     ):
@@ -145,6 +149,22 @@ def _learning(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     for value in items_of(text, 8):
         yield Claim("learning", value)
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:玩|练|学|打|弹|踢|滑|跳|拉|搞)(?P<v>[\u4e00-\u9fff]{{2,5}}?)(?:都|已经|也|快|有|差不多)*"
+    r"[一二两三四五六七八九十几多\d半]+个?年多?了$"
+)
+def _practises(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """Two 了 would tell of years that go on; the last is enough: "我练瑜伽三年了"."""
+    if not context.dated and not re.search(r"[没不]|对象|工$", match[0]) and "了" not in match["v"]:
+        yield Claim("plays", match[0][match.start("v") - match.start() - 1] + match["v"])
+
+
+@RULES.rule(rf"{SPEAKER}?(?:已经|早就?|后来)*(?:不再|不)学(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)了$")
+def _not_learning(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    for value in items_of(match["v"], 8):
+        yield Claim("learning", value, negates=True)
 
 
 @RULES.rule(rf"{SPEAKER}?(?:害怕|恐惧|怕|恐)(?P<v>[\u4e00-\u9fff]{{1,5}})$")

@@ -34,13 +34,13 @@ class Whole(NamedTuple):
 _FRONTED = re.compile(
     rf"(?P<what>[\u4e00-\u9fffA-Za-z0-9\ue000-\ue7ff]{{2,10}}?)(?P<says>我(?:们|俩)?{ADVERBS}(?:"
     r"(?:从来|从|真的?|一点|完全|根本|实在|最|更)*(?:都|也)?(?:不太|不怎么|不大|不是很|不能|不)?"
-    r"(?:喜欢|爱(?:吃|喝|看|听|玩)|吃|喝)|最?讨厌|受不了|最烦|吃不了|喝不了|不碰|戒掉?|害怕|怕))"
+    r"(?:喜欢|爱(?:吃|喝|看|听|玩)|吃|喝)|最?讨厌|受不了|最烦|吃不了|喝不了|不学|不碰|戒掉?|害怕|怕))"
     r"(?P<end>的|了|啦)?$"
 )
 _PLAIN_EAT = re.compile(r"我(?:们|俩)?[^不]*(?<!爱)[吃喝]$")
 _NO_TOPIC = re.compile(
     r"^(?:我|现在|平时|最近|后来|其实|反正|所以|因为|但是|可是|虽然|确实|当然|难怪|主要|只要|只有|真的?|早上|晚上|"
-    r"中午|今天|明天|昨天|除了|比起)|说|觉得|知道|问|以为|都$|[就也还]$"
+    r"中午|今天|明天|昨天|除了|比起)|的|说|觉得|知道|问|以为|都$|[就也还]$"
 )
 _FRONTED_ALLERGY = re.compile(r"(?P<what>[\u4e00-\u9fff]{2,6}?)(?P<says>我(?:会|也|有点)?)过敏$")
 
@@ -63,12 +63,12 @@ def fronted(clause: str) -> Whole | None:
 
 
 _SOMEBODY = re.compile(
-    rf"[他她它人您宠狗猫孩娃某谁]|宝宝|{RELATION}|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
+    rf"[他她它人您宠狗猫孩娃某谁]|宝宝|{RELATION}|仓鼠|兔子|鹦鹉|乌龟|鸟|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
     r"闺蜜|对象|前任|公婆|岳|女生|男生|医生"
 )
 _STATE = re.compile(
     r"(?:(?:现在|目前|如今|眼下|刚刚?|终于|已经|最近|今年|平时|一直|从小|本来|也)*+"
-    r"(?:住在?|家住|定居|现居|搬|入职|跳槽|单身|已婚|未婚|离异|毕业于|就读|就职|任职|养了|"
+    r"(?:(?<=[在前今下直时])住在?|家住|定居|现居|搬(?:家)?[到去来至回]了?(?P<place>[\u4e00-\u9fff]{2,10}?)(?:了|啦)?$|入职|跳槽|单身|已婚|未婚|离异|毕业于|就读|就职|任职|养了|"
     r"从[\u4e00-\u9fffA-Za-z0-9]{2,12}(?:离职|辞职|毕业|搬)|"
     r"在[\u4e00-\u9fffA-Za-z0-9 ]{2,14}?(?:工作|上班|上学|读[大研博本硕]|实习|做|当|教|开|合租|租房))"
     r"|今年(?:刚)?[\d一二三四五六七八九十]{1,3}岁?$|老家|家乡|目标是|职业是|专业是|身高|体重|性格|爱好是?|母语"
@@ -80,7 +80,10 @@ _STATE = re.compile(
 def tells_of_speaker(clause: str, said: str) -> bool:
     """Whether a clause without a subject is about its speaker: it names a state that people name of
     themselves, and nobody else has been spoken of before (`said`)."""
-    return _STATE.match(clause) is not None and _SOMEBODY.search(said) is None
+    state = _STATE.match(clause)
+    if state is None or _SOMEBODY.search(said):
+        return False
+    return state["place"] is None or known_place(state["place"])  # not "搬到客厅了", of a sofa
 
 
 _ASKED = re.compile(
@@ -94,7 +97,9 @@ _ASKED = re.compile(
 _NUMBER = re.compile(rf"(?:今年|刚|快|已经)*(?P<v>{NUMBER})(?:周?岁)?半?(?:了|啦)?$")
 _WORK = re.compile(r"是?(?:一?[名个位])?(?P<v>[\u4e00-\u9fffA-Za-z ]{2,12})$")
 _HOME = re.compile(r"(?:现在)?(?:住?在)?(?P<v>[\u4e00-\u9fff]{2,8})$")
-_NAMED = re.compile(rf"(?:叫|是)?(?P<v>[{COMMON_SURNAMES}][\u4e00-\u9fff]{{1,2}})$")
+_NAMED = re.compile(
+    rf"(?:叫|是)?(?P<v>[{COMMON_SURNAMES}](?!先生|女士|小姐|老师|[一二三四五六日末何是])[\u4e00-\u9fff]{{1,2}})$"
+)
 
 
 def answer(clause: str, question: str) -> Whole | None:

@@ -172,10 +172,17 @@ def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}是(?P<v>A|B|AB|O)型血$",
+    rf"(?:{SPEAKER}|我的)?体重(?:是|有)?(?P<w>\d{{2,3}}(?:\.\d)?(?:kg|KG|公斤|千克|斤))$",
+    rf"{SPEAKER}(?P<w>\d{{2,3}}(?:\.\d)?(?:kg|KG|公斤|千克))$",
     rf"(?:{SPEAKER}|我的)?身高(?:是|有)?(?P<h>1\d\d|1[.米]\d{{1,2}}|一米[一二三四五六七八九]{{1,2}})(?:cm|CM|厘米|公分|米)?$",
     rf"{SPEAKER}是(?P<z>白羊|金牛|双子|巨蟹|狮子|处女|天秤|天蝎|射手|摩羯|水瓶|双鱼)座(?:的)?$",
 )
 def _body(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    for group, slot, unit in (("v", "blood_type", "型"), ("h", "height", ""), ("z", "zodiac", "座")):
+    for group, slot, unit in (
+        ("v", "blood_type", "型"),
+        ("h", "height", ""),
+        ("w", "weight", ""),
+        ("z", "zodiac", "座"),
+    ):
         if value := match.groupdict().get(group):
             yield Claim(slot, f"{value}{unit}")

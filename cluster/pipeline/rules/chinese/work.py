@@ -12,10 +12,11 @@ from cluster.pipeline.rules.chinese.values import (
     PAST_STATE,
     SPEAKER,
     Context,
+    known_place,
     occupation_of,
     value_of,
 )
-from cluster.pipeline.rules.lexicon import ZH_COUNTRIES, ZH_PLACES
+from cluster.pipeline.rules.lexicon import ZH_COUNTRIES, ZH_FIELDS, ZH_PLACES
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -71,6 +72,56 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield where
 
 
+_FIELD = "|".join(sorted(ZH_FIELDS, key=len, reverse=True))
+_NO_TRADE = re.compile(
+    r"[了过着得错完好给来去到从你我他她它这那]|玩笑|为了|时候|梦|决定|选择|准备|饭|作业|题|实验|核酸|手术|检查|样子|[用玩事人]"
+)
+
+
+@RULES.rule(
+    (
+        rf"(?:{SPEAKER}|现在|目前)?(?:是)?(?:一?个)?(?:在(?P<place>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?))?(?:做|搞|从事)"
+        rf"(?P<v>[\u4e00-\u9fffA-Za-z]{{0,6}}?(?:{_FIELD}))(?:的|工作|行业|这一?行|方面的?工作)*$"
+    ),
+    (
+        rf"{SPEAKER}(?:是|就是)?(?:一?个)(?:[专职]{{0,2}})(?P<do>做|写|教|卖|搞|拍|画|修|跑|开)"
+        r"(?P<v>[\u4e00-\u9fffA-Za-z]{2,8})的$"
+    ),
+    rf"{SPEAKER}(?:是|就是)(?P<do>做|写|教|卖|搞|拍|画|修|跑|开)(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}})的$",
+    rf"{SPEAKER}(?:在(?P<place>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?))(?P<do>教)(?P<v>[\u4e00-\u9fff]{{2,6}})$",
+)
+def _trade(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """What somebody does for a living, told by the field or by its verb: "我是做外贸的", "我在威海教游泳"."""
+    groups = match.groupdict()
+    value, place, do = match["v"], groups.get("place"), groups.get("do") or "做"
+    if context.past or context.future or PAST_STATE.search(match[0]) or _NO_TRADE.search(value):
+        return
+    if context.dated or re.search(r"[想不没要]|正在|在做", match[0][: match.start("v") - match.start()]):
+        return
+    if do == "教" and place and not (known_place(place) or re.search(r"[校学院园馆心构]$", place)):
+        return
+    if do in {"做", "搞"}:
+        yield Claim("industry", value)
+    else:
+        yield Claim("title", f"{do}{value}")
+    if place and (where := employer_of(place)):
+        yield where
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:自己|自个儿)?(?:在[\u4e00-\u9fffA-Za-z0-9]{{2,10}}?)?开(?:着|了)?(?P<n>一?[家个间])?"
+    r"(?P<v>[\u4e00-\u9fff]{0,6}(?:店|馆|餐厅|咖啡厅|公司|工作室|工厂|诊所|超市|民宿|酒店|客栈|农家乐|培训班|养殖场))$"
+)
+def _business(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    value = f"{match['n'] or ''}{match['v']}"
+    if not match["n"] and value[0] in "车会门始房灯窗票玩发回":
+        return
+    if not (
+        context.future or PAST_STATE.search(match[0]) or _NO_TRADE.search(match["v"]) or "了" in match["v"]
+    ):
+        yield Claim("business", value if value[0] not in "家个间" else f"一{value}", dated=True)
+
+
 @RULES.rule(rf"{SPEAKER}(?:已经|早就|刚)?(?:退休|离休)(?:了|在家|[一二两三四五六七八九十几\d]+年了?)+$")
 def _retired(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.future:
@@ -100,6 +151,12 @@ def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
         if "加入" in match[0] and not re.search(r"公司|集团|银行|医院|大学|科技|[A-Za-z]{3}", claim.value):
             return
         yield claim
+
+
+@RULES.rule(rf"{SPEAKER}(?:的)?工作(?:地点?)?在(?P<v>[\u4e00-\u9fff]{{2,8}})$")
+def _work_place(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if known_place(match["v"]) and not (context.future or PAST_STATE.search(match[0])):
+        yield Claim("work_place", match["v"])
 
 
 def employer_of(text: str) -> Claim | None:
@@ -148,6 +205,7 @@ _SCHOOL = (
         rf"读大[一二三四]|上大[一二三四]|读本科|读硕士|读博士|求学|就读|读[\u4e00-\u9fff]{{2,8}})$"
     ),
     rf"{SPEAKER}?(?:考上了|考入了){_SCHOOL}(?P<rest>)$",
+    rf"{SPEAKER}(?:是|在)?{_SCHOOL}(?P<rest>)的?(?:大[一二三四]|研[一二三]|高[一二三])的?(?:学生|新生)?$",
 )
 def _school(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.future or PAST_STATE.search(match[0]) or NOT_PLACE.search(match["v"]):
@@ -177,7 +235,8 @@ def _alma_mater(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ),
     rf"{SPEAKER}(?:学|读|主修)的?是(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
     rf"{SPEAKER}(?:主修|就读)(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
-    rf"{SPEAKER}是学(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?的$",
+    rf"{SPEAKER}(?:(?:大学|本科|研究生|硕士|博士)(?:期间|阶段|时)?(?:其实|主要)?)?是(?:学|读)(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?的$",
+    rf"{SPEAKER}(?:大学|本科|研究生|硕士|博士)(?:期间|阶段)?(?:学|读)的?(?:是)?(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?$",
 )
 def _major(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if (value := value_of(match["v"], 12)) and not context.future:
