@@ -22,6 +22,7 @@ from cluster.pipeline.rules.chinese.unsaid import answer, fronted, tells_of_spea
 from cluster.pipeline.rules.chinese.values import RELATION
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
+from cluster.pipeline.rules.english.answers import answered
 from cluster.pipeline.rules.english.values import Context as EnglishContext
 from cluster.pipeline.rules.lexicon import ZH_PETS
 from cluster.pipeline.rules.sentences import DATE_BASE, Sentence
@@ -93,7 +94,9 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
             continue
         when, carried = when or carried, None
         said_before = heard._replace(here=f"{heard.here} {', '.join(clauses[:number])}")
-        bare = en.strip_opener(bare)
+        begun = heard.here or any(map(en.strip_opener, clauses[:number]))
+        whole = None if begun else answered(bare, heard.reply)
+        bare = en.strip_opener(whole or bare)
         bare = english_clause(bare, said_before) or (
             en.with_subject(bare) if not number and not sentence.question and is_alone(heard) else bare
         )

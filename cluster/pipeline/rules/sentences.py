@@ -54,7 +54,7 @@ _ZH_INSTRUCTION = re.compile(
 )
 _URL = re.compile(r"https?://|www\.\w|\w@\w+\.\w")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z]")
+_LATIN = re.compile(r"[A-Za-z0-9]")
 _QUOTE_BASE = 0xE000
 _MAX_QUOTES = 0x800
 DATE_BASE = 0xE900
