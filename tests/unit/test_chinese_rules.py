@@ -10,6 +10,7 @@ from tests.extraction_cases import SAID_AT
 
 HOME, AGE, NAME, TITLE = "contact_info/residence", "basic_info/age", "basic_info/name", "work/title"
 LIKE, DISLIKE, AVOIDS, ALLERGY = "interest/like", "interest/dislike", "health/avoids", "health/allergy"
+PLAN = "plan/plan"
 
 
 async def _found(*said: str) -> set[tuple[str, str]]:
@@ -186,3 +187,42 @@ async def test_pastimes_and_belongings(said: str, expected: set[tuple[str, str]]
 async def test_what_is_no_longer_learnt_is_closed() -> None:
     found = await _found("我在学吉他。", "吉他我不学了。")
     assert found == {("interest/learning", "吉他"), ("interest/-learning", "吉他")}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("去年在武汉买了套房子。", {("life_event/event", "用户2022年在武汉买了套房子")}),
+        ("上个月毕业了。", {("life_event/event", "用户2023年4月毕业了")}),
+        ("下周三要去体检。", {(PLAN, "用户打算2023年5月17日去体检")}),
+        ("打算六月去巴黎看展。", {(PLAN, "用户打算2023年6月去巴黎看展")}),
+        ("我怀孕了。", {("life_event/event", "用户怀孕了")}),
+        ("青霉素过敏。", {(ALLERGY, "青霉素")}),
+        ("昨天跑完了。", set()),
+        ("客户说的，下周三要去体检。", set()),
+        ("我儿子不舒服，昨天去了趟医院。", set()),
+        ("下周三要求提交。", set()),
+        ("昨天下了大雨。", set()),
+    ],
+)
+async def test_deeds_and_plans_without_a_subject(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "我是北京大学大三的，学通信工程。",
+            {("education/school", "北京大学"), ("education/major", "通信工程")},
+        ),
+        ("我今年大二了。", {(TITLE, "大二学生")}),
+        ("我在清华大学读研，学了很多。", {("education/school", "清华大学")}),
+        ("我室友小敏又喝我的牛奶。", {("social/roommate_name", "小敏")}),
+        ("我女儿小时候怕黑。", set()),
+        ("我女儿小班了。", set()),
+        ("我弟弟小我三岁。", set()),
+    ],
+)
+async def test_studies_and_names_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected

@@ -45,6 +45,10 @@ _WHO = frozenset(
 _RELATIVE = re.compile(f"(?:{RELATION})")
 _BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]{2,20})$")
 _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
+_STUDIED = re.compile(
+    r"(?:学|读)的?(?:是)?(?P<v>(?![了过着到校历分习得])[\u4e00-\u9fff]{2,10}?)(?:专业)?的?$"
+)
+_STUDENTS = ("大学", "学院", "理工", "师大", "交大", "科大", "生")
 _BARE_AGE = re.compile(
     r"我?(?:已经|刚|才|满)*(?P<v>[1-9]\d|[二三四五六七八九]?十[一二三四五六七八九]?)(?:了|啦)?$"
 )
@@ -167,7 +171,9 @@ def read_chinese(
         follows = bool(last) and last[-1].slot in _WHO and zh.moved(bare)
         last, listing = [], False
         if not zh.starts_with_speaker(bare) and not (about_speaker and (follows or zh.elidable(bare))):
-            about_speaker = tells_of_speaker(bare, f"{heard.earlier}{said_before.here}")
+            about_speaker = tells_of_speaker(
+                bare, f"{heard.earlier}{said_before.here}", dated=when is not None
+            )
             if not about_speaker:
                 continue
         context = ChineseContext(
@@ -205,7 +211,10 @@ def _with_causes(found: list[Said], pairs: list[tuple[int, int]]) -> list[Said]:
 
 
 def _follow_up(clause: str, last: list[Claim]) -> Claim | None:
-    """ "叫旺财" after "我养了一只狗", "今年5岁" after "我女儿叫小雨"."""
+    """ "叫旺财" after "我养了一只狗", "今年5岁" after "我女儿叫小雨", "学数据科学" after
+    "我在读硕士"."""
+    if last and last[-1].slot in {"school", "title"} and (studied := _STUDIED.match(clause)):
+        return Claim("major", studied["v"]) if last[-1].value.endswith(_STUDENTS) else None
     if not last or last[-1].slot not in {"pet", "family", "family_name"}:
         return None
     about = last[-1].about

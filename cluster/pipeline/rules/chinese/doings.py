@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from cluster.pipeline.rules.chinese.values import (
     CONTEXT_BOUND,
+    DONE,
     END_PARTICLES,
     PAST_STATE,
     SPEAKER,
@@ -92,7 +93,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
         rf"{SPEAKER}(?P<w>)(?P<x>要|会|将|将要|约了|预约了|报名了|订了|有(?=[一个]*(?:场|次)?(?:考试|面试|"
         rf"会议|手术|演出|比赛|婚礼|约会|体检|航班|演讲)))(?P<v>.+)$"
     ),
-    r"(?P<w>)(?P<x>打算|计划|准备)(?P<v>.+)$",
+    r"(?P<w>)(?P<x>打算|计划|准备|要|约了|预约了|报名了|订了)(?P<v>.+)$",
 )
 def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     kind = match["x"]
@@ -130,15 +131,12 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("plan", text, confidence=0.85, dated=True)
 
 
-_DONE = re.compile(
-    r"(?:去|看|参加|买|做|学会?|吃|见|完成|收到|开始|搬|拿到?|考|通过|跑|爬|游|玩|打|读|听|写|画|拍|"
-    r"举办|毕业|入职|辞职|结婚|订婚|生|养|领养|报名|注册|得|赢|输|丢|摔|受伤|回|到|拜访|参观|旅游|"
-    r"旅行|出差|换|卖|订|种|修|品尝|尝|逛|骑|滑|唱|跳|加入|成立|创办|发表|出版|获得|遇到|认识|约|陪|"
-    r"带|送|办|住)(?:上|到|下|完|好|成|出|过)?(?:了|过)|开始[\u4e00-\u9fff]{2,6}了"
-)
+_DONE = re.compile(DONE)
+_I = ("我", "本人", "俺", "咱")
+_WHOLE_DEED = re.compile(r"(?:毕业|入职|辞职|离职|结婚|订婚|受伤|搬家|出院|住院)了$")
 
 
-@RULES.rule(rf"{SPEAKER}(?P<v>.{{3,40}})$")
+@RULES.rule(rf"{SPEAKER}?(?P<v>.{{3,40}})$")
 def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.dated or context.future:
         return
@@ -153,7 +151,19 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     if len(text) < 3 or text.startswith(("的", "是", "都出")):
         return
+    if not match[0].startswith(_I) and len(text) < found.end() + 2 and not _WHOLE_DEED.search(text):
+        return  # "跑完了": of what, only the context says
     yield Claim("event", text.replace("我", "自己"), confidence=0.85, dated=True)
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:刚刚?|最近|已经|终于|被)*(?P<v>怀孕|怀上|失业|被裁员?|被辞退|升职|转正|毕业|骨折|住院|出院|当爸爸?|"
+    r"当妈妈?|脱单|退伍|上岸|考上|录取)了$"
+)
+def _life_change(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """What changes a life is worth a note without a date."""
+    if not context.future:
+        yield Claim("event", f"{match['v']}了", confidence=0.85, dated=True)
 
 
 _EVENT_CONTEXT = re.compile(

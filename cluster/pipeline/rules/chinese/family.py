@@ -53,6 +53,8 @@ def _relative_age(match: re.Match[str], context: Context) -> Iterator[Claim]:
     number = zh_number(match["v"])
     if number is None or not 0 < number <= 120 or context.past or context.future:
         return
+    if re.search(r"[我你您他她比]", match["n"] or ""):  # "我弟弟小我三岁"
+        return
     about = ZH_RELATIONS[match["x"]]
     if match["n"] and (name := person_of(match["n"])) and match["n"] not in {"明年", "去年", "快要"}:
         yield Claim("family_name", name, about=about)
@@ -149,6 +151,16 @@ def _pet_called(text: str) -> str | None:
         if value and len(value) <= 12 and not CONTEXT_BOUND.search(value) and value[0] not in "了得个不"
         else None
     )
+
+
+@RULES.rule(
+    rf"我们?家?的?(?P<x>{RELATION}|{FRIEND})(?P<v>[小阿](?![时学孩我他她你的心气升班型声区众白动便巧姐哥弟妹吃说伙资名两几])[\u4e00-\u9fff])"
+    r"(?:$|(?=[在是说也来去今昨明上下总又还就都很要会给跟和对最刚想做有不没家的送请过考买带打住喜]))"
+)
+def _relative_with_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    """ "我室友小敏": a name right after who it is, where it looks like one."""
+    known = ZH_RELATIONS.get(match["x"])
+    yield Claim("family_name" if known else "friend_name", match["v"], about=known or match["x"])
 
 
 @RULES.rule(

@@ -12,6 +12,7 @@ from cluster.pipeline.rules.chinese.values import (
     ADVERBS,
     COMMON_SURNAMES,
     CONTEXT_BOUND,
+    DONE,
     NUMBER,
     PAST_STATE,
     RELATION,
@@ -72,16 +73,27 @@ _STATE = re.compile(
     r"从[\u4e00-\u9fffA-Za-z0-9]{2,12}(?:离职|辞职|毕业|搬)|"
     r"在[\u4e00-\u9fffA-Za-z0-9 ]{2,14}?(?:工作|上班|上学|读[大研博本硕]|实习|做|当|教|开|合租|租房))"
     r"|今年(?:刚)?[\d一二三四五六七八九十]{1,3}岁?$|老家|家乡|目标是|职业是|专业是|身高|体重|性格|爱好是?|母语"
-    r"|打算|(?:从来|一直)?(?:不能|不)[吃喝]|对[^，]{1,8}过敏$"
+    r"|打算|[\u4e00-\u9fff]{2,4}过敏$|(?:从来|一直)?(?:不能|不)[吃喝]|对[^，]{1,8}过敏$"
     r"|(?:最|很|特别|比较|非常|超级?|挺|一直|从小|尤其|不太|不怎么|真的)+(?:就|都)?(?:喜欢|爱[吃喝看玩听]|讨厌))"
 )
 
 
-def tells_of_speaker(clause: str, said: str) -> bool:
+_DEED = re.compile(
+    rf"(?:在[\u4e00-\u9fffA-Za-z0-9]{{2,8}}?|[和跟带陪][\u4e00-\u9fff]{{1,6}}?)?(?:刚刚?|终于|已经)?(?:{DONE})"
+)
+_INTENT = re.compile(r"(?:打算|计划|准备|要|约了|预约了|报名了|订了)(?!是|求|么|不|点|紧|素|命)")
+
+
+def tells_of_speaker(clause: str, said: str, *, dated: bool) -> bool:
     """Whether a clause without a subject is about its speaker: it names a state that people name of
-    themselves, and nobody else has been spoken of before (`said`)."""
+    themselves, or (`dated`) what somebody did or will do one day, and nobody else has been spoken of before
+    (`said`)."""
+    if _SOMEBODY.search(said):
+        return False
+    if dated and (_DEED.match(clause) or _INTENT.match(clause)):
+        return True
     state = _STATE.match(clause)
-    if state is None or _SOMEBODY.search(said):
+    if state is None:
         return False
     return state["place"] is None or known_place(state["place"])  # not "搬到客厅了", of a sofa
 

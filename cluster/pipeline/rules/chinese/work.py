@@ -122,6 +122,15 @@ def _business(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("business", value if value[0] not in "家个间" else f"一{value}", dated=True)
 
 
+@RULES.rule(
+    rf"{SPEAKER}(?:在|读|念|上|是)*(?P<v>大[一二三四五]|研[一二三]|博[一二三四]|高[一二三]|初[一二三])"
+    r"(?:的?学生|了|啦|在读|的)?$",
+)
+def _student(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.future or context.past or PAST_STATE.search(match[0])):
+        yield Claim("title", f"{match['v']}学生")
+
+
 @RULES.rule(rf"{SPEAKER}(?:已经|早就|刚)?(?:退休|离休)(?:了|在家|[一二两三四五六七八九十几\d]+年了?)+$")
 def _retired(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.future:
