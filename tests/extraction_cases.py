@@ -82,6 +82,44 @@ ENGLISH: tuple[Case, ...] = (
     _case("Maybe I have asthma."),
     _case("I'm a type 1 diabetic.", says={CONDITION: "type 1 diabetes"}),
     _case("I'm 14 weeks pregnant with our second.", says={EVENT: "User is pregnant"}),
+    # Names that stand beside what somebody is to the speaker.
+    _case("We had dinner with my uncle Bob and my sister's friend Amy.", says={"family/uncle_name": "Bob"}),
+    _case("Our son Max and I went out.", says={"family/son_name": "Max"}),
+    _case("I saw my mom Dad and Tom. My mom Monday called. My wife's Toyota broke."),
+    # Work.
+    _case("I've been at Unilever 4 years and this is the best week yet", says={COMPANY: "Unilever"}),
+    _case("Guess what, I got the job at Siemens!", says={COMPANY: "Siemens"}),
+    _case("I got the job at Sieemns!", "*Siemens, sorry", says={COMPANY: ["Sieemns", "Siemens"]}),
+    _case("I work at Sony.", "*sigh*", "hugs*", says={COMPANY: "Sony"}),
+    _case(
+        "I work from home and I'm self employed.",
+        says={"work/arrangement": ["from home", "self-employed"]},
+    ),
+    _case("I'm working from home today. I'm remote from all that."),
+    _case("I'm more of a frontend dev.", says={TITLE: "frontend dev"}),
+    _case("I'm in HR. I'm in trouble. I'm in love.", says={"work/working_industry": "HR"}),
+    _case(
+        "im doing my masters in marine biology at Plymouth",
+        says={"education/major": "marine biology", "education/school": "Plymouth"},
+    ),
+    _case(
+        "I've got a Canadian passport but Sam has an Indian one.", says={"basic_info/nationality": "Canadian"}
+    ),
+    # What lies ahead.
+    _case("My surgery is scheduled for July 22.", says={EVENT: "User has a surgery on 2023-07-22"}),
+    _case("My surgery was scheduled for April 22."),
+    _case(
+        "I want to run a half marathon in October.",
+        says={EVENT: "User wants to run a half marathon in 2023-10"},
+    ),
+    _case("I want to sleep tomorrow. I want to know next week."),
+    _case(
+        "I've an interview at Spotify next Tuesday.",
+        says={EVENT: "User has an interview at Spotify on 2023-05-16"},
+    ),
+    _case(
+        "I play the trombone. I play the fool. I play the lottery.", says={"interest/activity": "trombone"}
+    ),
     # Couples part.
     _case(
         "Marco and I broke up last week.", says={EVENT: "User broke up with Marco in the week of 2023-05-01"}

@@ -31,7 +31,8 @@ _DONE = re.compile(
     r"\b(?!need|feed|seed|speed|breed|exceed|succeed|bleed|indeed|hundred|red|bed|wed|sled)\w{2,}ed\b", re.I
 )
 _WILL = re.compile(
-    r"\b(?:will|won't|shall|going to|gonna|about to|plan(?:s|ning)? (?:to|on)|hope to|hoping to)\b|'ll\b",
+    r"\b(?:will|won't|shall|going to|gonna|about to|plan(?:s|ning)? (?:to|on)|hope to|hoping to|wants? to|"
+    r"wanna)\b|'ll\b",
     re.I,
 )
 _IS = re.compile(r"\b(?:am|is|are|isn't|aren't|have to|has to|need to|must)\b|'(?:m|re)\b", re.I)

@@ -53,6 +53,7 @@ OFF_BY_NAME = [
     ("We're flying to Japan next month.", "Well, Japan is off. The visa didn't come.", "Japan"),
     ("I have a dentist appointment tomorrow.", "My dentist appointment got cancelled.", "dentist"),
     ("I'm running a marathon next month.", "We had to cancel our marathon", "marathon"),
+    ("I signed up for the Ghent marathon next month.", "stress fracture. no marathon for me", "marathon"),
     ("We're flying to Japan next month.", "We're no longer flying to Japan", "Japan"),
 ]
 

@@ -38,6 +38,7 @@ _OFF = re.compile(
     r"(?:'s| is| are| has been| have been| was| got) (?:now )?(?:off|cancell?ed|called off|not happening)"
     r"|(?:i|we)(?:'ve| have)? (?:(?:had|decided) to (?:call off|cancel)|called off|cancell?ed)"
     r" (?:the|our|my) (?P<called>[\w' -]{2,60}?)(?: (?:trip|plan|plans|holiday))?"
+    r"|no (?P<no>[\w'-]+(?: [\w'-]+){0,3}?) (?:for (?:me|us)(?: this year)?|this year|after all|any ?more)"
     r")(?: (?:now|after all|completely|altogether|this year|for now))?\s*$",
     re.I,
 )
@@ -54,7 +55,9 @@ _GOES = re.compile(
     r"打算(?:.{0,12}?)(?:去|飞|搬到|游)",
     re.I,
 )
-_AHEAD = re.compile(r"\b(?:plans to|(?P<does>is) \w+ing|has an?) (?=\w)", re.I)
+_AHEAD = re.compile(
+    r"\b(?:plans to|(?P<does>is) \w+ing|has an?|signed up for|registered for|booked) (?=\w)", re.I
+)
 _SEVERAL = re.compile(r"\b(?:and|or)\b|[和或、]", re.I)
 """A plan of more than one thing is not called off with one of them."""
 _EMPTY: Final = frozenset({*tokens("the a an to in our my")})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from difflib import SequenceMatcher
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +27,10 @@ _CHINESE = re.compile(
     r"^(?:(?:不对|不是|错了|说错了|更正一下|纠正一下|抱歉|不好意思|其实)[，,。！!\s]*)+"
     r"(?:应该)?是(?P<new>[^，,。？?\s]{1,12})[，,]?(?:而?不是|不是)(?P<old>[^，,。？?\s]{1,12})[。！!]?$"
 )
+_RETYPED = re.compile(r"(?:\*\s?(?P<new>[^\W\d_][\w'-]+)(?!\*)|(?P<also>[^\W\d_][\w'-]+)\*$)")
+"""A word typed again with an asterisk, as chats do with a typing error."""
+_ALIKE: Final = 0.7
+"""How much of two words must agree for the one to be the other mistyped."""
 _SINGLE_VALUED = frozenset(
     (slot.topic, slot.subtopic) for slot in SLOTS.values() if slot.single_valued and "{" not in slot.subtopic
 )
@@ -115,6 +120,9 @@ def corrections(
     The slot is looked for among the claims made just before, newest first, then in what is known.
     """
     content = message.content.strip()
+    if (typed := _RETYPED.match(content)) is not None:
+        yield from _retyped(typed["new"] or typed["also"], message, before)
+        return
     match = _ENGLISH.match(content) or _CHINESE.match(content) if len(content) < 120 else None
     if match is None:
         return
@@ -128,6 +136,22 @@ def corrections(
         ):
             yield corrected(candidate, new, message)
             return
+
+
+def _retyped(new: str, message: Message, before: Sequence[Candidate]) -> Iterator[Candidate]:
+    """The newest claim just before, single-valued, that has a mistyped `new` in its value."""
+    for candidate in reversed(before):
+        if (
+            candidate.value is None
+            or (candidate.topic, candidate.subtopic) not in _SINGLE_VALUED
+            or candidate.attributes.get("speaker") != message.name
+        ):
+            continue
+        for word in candidate.value.split():
+            alike = SequenceMatcher(None, word.casefold(), new.casefold()).ratio()
+            if alike >= _ALIKE and word != new:
+                yield corrected(candidate, candidate.value.replace(word, new), message)
+                return
 
 
 def corrected(candidate: Candidate, new: str, message: Message) -> Candidate:

@@ -66,6 +66,7 @@ SLOTS: dict[str, Slot] = {
         "work", "company", PERSONAL, "{s} works at {v}", "{s}在{v}工作", True,
         "{s} no longer works at {v}", "{s}不再在{v}工作",
     ),
+    "arrangement": Slot("work", "arrangement", PERSONAL, "{s} works {v}", "{s}的工作方式是{v}"),
     "work_place": Slot("work", "location", PERSONAL, "{s} works in {v}", "{s}在{v}工作", True),
     "business": Slot("work", "business", PERSONAL, "{s} runs {v}", "{s}开了{v}"),
     "industry": Slot("work", "working_industry", PERSONAL, "{s} works in {v}", "{s}从事{v}行业", True),

@@ -26,4 +26,6 @@ def claims_in(clause: str, context: Context) -> list[Claim]:
     found = first_claims(_RULES, bare, context)
     if (alone := speaker_alone(bare)) != bare:
         found.extend(first_claims(_RULES, alone, context))
+    named = {claim.value for claim in found if claim.slot in family.NAMED}
+    found.extend(claim for claim in family.apposed_names(clause) if claim.value not in named)
     return found

@@ -32,7 +32,8 @@ _HABIT_VERBS = word_list(
     """
     go run jog swim walk hike cycle bike meditate read write cook bake practice exercise train volunteer
     work study play watch drink eat do take visit call attend wake get paint draw sing dance garden
-    journal travel commute climb surf ski fish camp teach coach stretch pray sleep skip fast clean shop
+    journal travel commute climb surf ski fish camp lift row box sail skate bowl knit drum
+    teach coach stretch pray sleep skip fast clean shop
     meet
     """
 )
@@ -130,7 +131,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
         rf"seeing)(?P<to>) (?P<rest>.+)$"
     ),
     (
-        r"i(?:'ve got| have) (?P<x>an? (?:[\w-]+ ){0,2}(?:appointment|meeting|interview|exam|flight|"
+        r"i(?:'ve got|'ve| have) (?P<x>an? (?:[\w-]+ ){0,2}(?:appointment|meeting|interview|exam|flight|"
         r"concert|wedding|competition|recital|performance|surgery|trip|race|tournament|presentation|test|"
         r"date))(?P<to>)\b(?P<rest>.*)$"
     ),
@@ -230,6 +231,40 @@ _PAST = word_list(
     explored stayed spent woke sent submitted hung threw ended decided did
     """
 )
+
+
+@RULES.rule(
+    (
+        r"my (?P<what>(?:[\w'-]+ ){0,2}(?:surgery|operation|appointment|interview|exam|flight|wedding|"
+        r"deadline|due date|test|presentation|defen[cs]e|checkup|check-up|graduation|trial|hearing|scan|race|"
+        r"recital|gig))"
+        r"(?: is|'s)(?: (?:scheduled|booked|set|due|planned))?(?: for| on| in)?(?P<rest>.*)$"
+    ),
+    (
+        r"(?:i|we)(?:'ve| have)? (?:(?:just|finally|already|also) )*(?P<verb>booked|reserved|signed up for|"
+        r"registered for|got tickets (?:for|to)) (?P<rest>.+)$"
+    ),
+    (
+        r"(?:i|we) (?:(?:really|also|just) )*(?P<verb>want|hope|need) to "
+        r"(?P<rest>(?!(?:go|do|be|get|make|see|talk|know|have|sleep|eat)\b)\w+ .+)$"
+    ),
+)
+def _ahead(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """What is said to lie ahead by its date."""
+    if not (context.dated and context.future):
+        return
+    groups = match.groupdict()
+    if what := groups.get("what"):
+        if not re.search(r"\w", match["rest"]) and not CONTEXT_BOUND.search(what):
+            yield Claim("event", f"has {_article(what)}{what}", dated=True, confidence=0.85)
+    elif value := _event_value(match["rest"]):
+        verb = match["verb"].lower()
+        said = f"{inflect(verb)} to {value}" if verb in {"want", "hope", "need"} else f"{verb} {value}"
+        yield Claim("event", said, dated=True, confidence=0.8)
+
+
+def _article(noun: str) -> str:
+    return "an " if noun[0].lower() in "aeiou" else "a "
 
 
 @RULES.rule(

@@ -29,7 +29,7 @@ from cluster.pipeline.rules.english.values import (
     proper,
 )
 from cluster.pipeline.rules.english.work import occupation_of
-from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_NOT_NAMES, EN_RELATIONS
+from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_LANGUAGES, EN_NOT_NAMES, EN_RELATIONS
 from cluster.pipeline.rules.registry import Rules, first_claims
 from cluster.pipeline.rules.slots import Claim
 
@@ -254,3 +254,23 @@ def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
     spouse = re.match(rf"to {NAME}{END}", rest)
     if spouse and match["v"].lower() == "married" and (name := person_of(spouse["v"])) and proper(name):
         yield Claim("family_name", name, about="spouse")
+
+
+NAMED = frozenset({"family_name", "friend_name"})
+_APPOSED = re.compile(
+    rf"\b(?i:my|our) (?i:(?:\w+ ){{0,2}}?)(?P<x>(?i:{RELATION}|{FRIEND}))"
+    r"(?: (?P<v>[A-Z][a-z][\w-]*+)|, (?P<w>[A-Z][a-z][\w-]*+), )(?!'s\b| (?:[A-Z]|and [A-Z]))"
+)
+
+
+def apposed_names(clause: str) -> Iterator[Claim]:
+    """The names that stand beside what somebody is to the speaker: "dinner with my uncle Bob". Whatever the
+    clause says of them, that is what they are called."""
+    for match in _APPOSED.finditer(clause):
+        name, relation = match["v"] or match["w"], match["x"].lower()
+        if name.lower() in EN_NOT_NAMES | EN_LANGUAGES or name.lower() in EN_RELATIONS:
+            continue
+        if relation in EN_FRIENDS:
+            yield Claim("friend_name", name, about=EN_FRIENDS[relation])
+        else:
+            yield Claim("family_name", name, about=EN_RELATIONS[relation])

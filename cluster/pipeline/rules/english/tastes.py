@@ -67,7 +67,7 @@ def _is_favourite(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"passionate about|a (?:big |huge )?fan of)) (?P<rest>.+)$"
     ),
     (
-        rf"{I_AM} {ADVERBS}(?:(?:so|very|quite|pretty|super|big|deeply|extremely|kind of|really) "
+        rf"{I_AM} {ADVERBS}(?:(?:so|very|quite|pretty|super|big|deeply|extremely|kind of|really|more) "
         rf")*(?:interested in|passionate about|fond of|into|keen on|crazy about|obsessed with|addicted "
         rf"to) (?P<rest>.+)$"
     ),
@@ -140,6 +140,11 @@ def _not_like(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("like", value, negates=True)
 
 
+_INSTRUMENT = re.compile(
+    r"(?:phone|ophone|bone|horn|pipes?|organ|lute|lyre|zither|sitar|oboe|bassoon|viola|tuba|banjo|mandolin|"
+    r"accordion|harmonica|recorder|fiddle|drum|guitar|harp|lele|keyboards?|cymbals|bugle|cornet|piccolo|"
+    r"concertina|bongos?|tabla|erhu|koto|oud)$"
+)
 _GAMES = word_list(
     "tennis badminton basketball football soccer volleyball baseball golf hockey rugby cricket chess "
     "piano guitar violin drums cello flute saxophone trumpet ukulele bass squash poker softball "
@@ -149,14 +154,16 @@ _GAMES = word_list(
 
 @RULES.rule(
     (
-        r"i (?:(?:also|still|usually|often|mostly|now) )*play (?:the |a )?(?P<v>[a-z-]+(?: and (?:the "
+        r"i (?:(?:also|still|usually|often|mostly|now) )*play (?P<the>the |a )?(?P<v>[a-z-]+(?: and (?:the "
         r")?[a-z-]+)?)(?P<rest>.*)$"
     ),
-    r"i(?:'ve| have) been playing (?:the )?(?P<v>[a-z-]+)(?P<rest>.*)$",
+    r"i(?:'ve| have) been playing (?P<the>the )?(?P<v>[a-z-]+)(?P<rest>.*)$",
 )
 def _plays(match: re.Match[str], _: Context) -> Iterator[Claim]:
     for value in re.split(r" and (?:the )?", match["v"].lower()):
-        if value in _GAMES:
+        # Whoever plays "the trombone" plays an instrument; "the fool" and "the lottery" are none.
+        instrument = (match["the"] or "").lower() == "the " and _INSTRUMENT.search(value)
+        if value in _GAMES or instrument:
             yield Claim("plays", value)
 
 

@@ -141,6 +141,10 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"citizen)?\W*(?:$|and i\b|but i\b|living)"
     ),
     r"my nationality(?:'s| is) (?P<v>[A-Za-z]+)",
+    (
+        rf"i(?:'ve got| have|'ve)(?: got)? an? (?P<v>{'|'.join(sorted(EN_NATIONALITIES))}) "
+        r"(?:passport|citizenship)\W*(?:$|and\b|but\b)"
+    ),
 )
 def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if "half" not in match[0].lower():

@@ -55,7 +55,7 @@ _EMPLOYERS = re.compile(
 
 
 @RULES.rule(
-    rf"{I_AM} {ADVERBS}(?:working as )?an? (?P<rest>.+)$",
+    rf"{I_AM} {ADVERBS}(?:working as |more of )?an? (?P<rest>.+)$",
     rf"i {ADVERBS}work as an? (?P<rest>.+)$",
     r"my (?:current |new )?(?:job|occupation|profession)(?:'s| is)(?: being| as)? an? (?P<rest>.+)$",
     r"i(?:'ve| have) (?:just )?(?:started|become) (?:working )?(?:as )?an? (?P<rest>.+)$",
@@ -114,13 +114,14 @@ def _student(title: str, tail: str) -> Iterator[Claim]:
     ),
     (
         r"i(?:'ve| have)? (?:(?:just|recently) )*(?:joined|started (?:working |work |a new job |a job )?at|"
-        r"got a (?:new )?job (?:at|with)|got hired (?:at|by)|accepted an offer from) "
+        r"got (?:a|the) (?:new )?job (?:at|with)|got hired (?:at|by)|accepted an offer from) "
         rf"(?P<v>{_ORGANISATION})(?: as an? (?P<job>[\w -]{{3,40}}?))?{END}"
     ),
     (
         rf"i(?:'ve| have) been (?:working|employed) (?:at|for|with) (?P<v>{_ORGANISATION}|{_SOME_EMPLOYER})"
         rf"(?P<job>){END}"
     ),
+    rf"i(?:'ve| have) been (?:at|with) (?P<v>{_ORGANISATION})(?P<job>) (?:for )?(?:[\w-]+ ){{1,3}}?years?\b",
     rf"my (?:current )?(?:employer|company)(?:'s| is)(?: called| named)? (?P<v>{_ORGANISATION})(?P<job>)\W*$",
     r"i (?:currently )?work (?:at|for) (?P<v>(?-i:[a-z][\w&.\-]+))(?P<job>)\W*$",
 )
@@ -169,6 +170,26 @@ def _retired(_: re.Match[str], __: Context) -> Iterator[Claim]:
     yield Claim("title", "retired")
 
 
+_ARRANGEMENT = (
+    r"from home|remotely|nights|night shifts?|(?:rotating )?shifts|part[- ]time|full[- ]time|freelance|"
+    r"weekends|for myself"
+)
+
+
+@RULES.rule(
+    rf"i {ADVERBS}(?:mostly |fully )?work (?P<v>{_ARRANGEMENT})\b(?! (?:today|tomorrow|tonight|this)\b)",
+    rf"{I_AM} {ADVERBS}working (?P<v>{_ARRANGEMENT})\b(?! (?:today|tomorrow|tonight|this)\b)",
+    (
+        rf"{I_AM} {ADVERBS}(?:fully |completely |100% )?(?P<v>remote|self[- ]employed|freelance)"
+        r"\W*(?:$|and\b|so\b)"
+    ),
+)
+def _arrangement(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        value = match["v"].lower()
+        yield Claim("arrangement", "remotely" if value == "remote" else value.replace("self e", "self-e"))
+
+
 @RULES.rule(
     r"i (?:(?:currently|also|now) )*teach (?P<v>[a-z]+(?: [a-z]+)?)"
     r"(?: (?:at|to|in|for) (?:an? |the |my )?[\w ]{3,40})?\W*$"
@@ -180,7 +201,8 @@ def _teacher(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"i {ADVERBS}work in (?:the )?(?P<v>[\w -]{{2,30}}?)(?: industry| sector| field| business)?{END}"
+    rf"(?:i {ADVERBS}work|{I_AM} {ADVERBS}(?:working )?) ?"
+    r"in (?:the )?(?P<v>[\w -]{2,30}?)(?: industry| sector| field| business)?" + END
 )
 def _industry(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if match["v"].lower() in EN_INDUSTRIES:
@@ -231,6 +253,20 @@ def _major(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("major", value)
     if match["s"]:
         yield Claim("school", match["s"].strip(" .,"))
+
+
+@RULES.rule(
+    (
+        rf"(?:{I_AM} (?:(?:currently|now|also) )*(?:doing|pursuing|finishing|working on)|i'm in) (?:an?|my) "
+        r"(?:master'?s?|bachelor'?s?|phd|doctorate|degree|msc|mba|ma|ba|bsc)(?: degree)? in "
+        rf"(?P<v>[a-z][\w &-]{{2,40}}?)(?: (?:at|from) (?P<s>{_ORGANISATION}))?\W*(?:$|,)"
+    ),
+)
+def _degree(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if value := value_of(match["v"], words=4):
+        yield Claim("major", value)
+        if match["s"]:
+            yield Claim("school", match["s"].strip(" .,"))
 
 
 @RULES.rule(rf"i (?:just |recently )?graduated (?:from|at) (?P<v>{_ORGANISATION})(?: (?:with|in)\b.*)?{END}")
