@@ -524,7 +524,10 @@ CHINESE: tuple[Case, ...] = (
     _case("我对周一过敏。"),
     _case("我每天喝三杯。"),
     _case("我当过十年老师。"),
-    _case("我姐夫今年40岁，是医生。", says={"family/brother-in-law_age": "40"}),
+    _case(
+        "我姐夫今年40岁，是医生。",
+        says={"family/brother-in-law_age": "40", "family/brother-in-law_job": "医生"},
+    ),
     _case("我比较喜欢方案B。"),
     _case("我今天在咖啡馆工作。"),
     _case("我搬到沙发上睡了。"),

@@ -226,3 +226,49 @@ async def test_deeds_and_plans_without_a_subject(said: str, expected: set[tuple[
 )
 async def test_studies_and_names_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
     assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("嗯，从小就对花生过敏。", {(ALLERGY, "花生")}),
+        ("我是接警员，坐办公室的。", {(TITLE, "接警员")}),
+        ("我是会员。", set()),
+        ("我是场控。", set()),
+        ("我在事务所工作。", set()),
+        ("我最喜欢的是茉莉。", {(LIKE, "茉莉")}),
+        ("我对牛羊肉没啥兴趣。", {(DISLIKE, "牛羊肉")}),
+        ("我现在可爱吃羊肉了。", {(LIKE, "羊肉")}),
+        ("我朋友老赵去年骑过川藏线。", set()),
+        ("我昨天跑完了。", set()),
+        ("我是温州人，从小在意大利长大。", {("basic_info/hometown", "温州")}),
+        ("我家狗狗豆豆十二岁了。", {("pet/dog_name", "豆豆")}),
+        (
+            "我有个哥哥，在苏州当程序员。",
+            {("family/elder_brother", "一个哥哥"), ("family/elder_brother_job", "程序员")},
+        ),
+    ],
+)
+async def test_more_that_is_said_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "帮我改下自我介绍：\n大家好，我是张磊，毕业于武汉大学，热爱长跑。",
+        "麻烦看看这段：我叫张磊，住在武汉。",
+    ],
+)
+async def test_a_text_to_work_on_is_nobodys(said: str) -> None:
+    assert not await _found(said)
+
+
+async def test_what_is_asked_to_be_noted_is_the_speakers() -> None:
+    assert await _found("帮我记一下：我对花生过敏。") == {(ALLERGY, "花生")}
+
+
+async def test_a_plan_is_called_off_in_a_clause() -> None:
+    said = ("我打算去青海湖骑车。", "青海湖去不成了，上周摔了。")
+    assert ("plan/-plan", "用户打算去青海湖骑车") in await _found(*said)
+    assert ("plan/-plan", "用户打算去青海湖骑车") not in await _found(said[0], "他说，青海湖去不成了。")

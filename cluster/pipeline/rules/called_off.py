@@ -17,9 +17,9 @@ from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 200
 """Characters of a message that calls something off; a longer one tells a story."""
-_SENTENCE = re.compile(r"[.!;。！；\n]+")
+_SENTENCE = re.compile(r"[.!;。！；，\n]+")
 _NOT_MEANT = re.compile(
-    r"[?？\"“”「『]|\b(?:if|unless|kidding|joking|dream(?:t|ed)?)\b|如果|要是|开玩笑|梦见", re.I
+    r"[?？\"“”「『]|\b(?:if|unless|kidding|joking|dream(?:t|ed)?)\b|如果|要是|开玩笑|梦见|[说问]", re.I
 )
 _ENGLISH = re.compile(
     r"^\s*(?:(?:oh|well|so|ok|okay|actually|sadly|unfortunately|sorry|but)[\s,]+)*(?:"

@@ -19,7 +19,7 @@ from cluster.pipeline.rules.antecedents import (
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
 from cluster.pipeline.rules.chinese.unsaid import answer, fronted, tells_of_speaker
-from cluster.pipeline.rules.chinese.values import RELATION
+from cluster.pipeline.rules.chinese.values import RELATION, occupation_of
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
 from cluster.pipeline.rules.english.answers import answered
@@ -47,6 +47,9 @@ _BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]
 _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
 _STUDIED = re.compile(
     r"(?:学|读)的?(?:是)?(?P<v>(?![了过着到校历分习得])[\u4e00-\u9fff]{2,10}?)(?:专业)?的?$"
+)
+_WORKS = re.compile(
+    r"(?:现在|目前)?(?:在[\u4e00-\u9fffA-Za-z]{2,8}?)?(?:是|当|做)(?:一?[名位个])?(?P<v>[\u4e00-\u9fffA-Za-z]{2,10})$"
 )
 _STUDENTS = ("大学", "学院", "理工", "师大", "交大", "科大", "生")
 _BARE_AGE = re.compile(
@@ -181,9 +184,13 @@ def read_chinese(
             past=when is not None and today is not None and when.end <= today,
             future=_is_future(when, said_at),
             today=when is not None and today is not None and when.first <= today < when.end,
+            from_elsewhere=any(said.claim.slot == "hometown" for said in found),
             introduces=introduces,
         )
         last = chinese.claims_in(bare, context)
+        if not last and not zh.starts_with_speaker(bare):
+            bare, written = f"我{bare}", f"我{written}"
+            last = chinese.claims_in(bare, context)
         found.extend(Said(_as_written(claim, bare, written), sentence, when, number) for claim in last)
         if any(claim.about for claim in last):
             about_speaker = False
@@ -211,10 +218,17 @@ def _with_causes(found: list[Said], pairs: list[tuple[int, int]]) -> list[Said]:
 
 
 def _follow_up(clause: str, last: list[Claim]) -> Claim | None:
-    """ "叫旺财" after "我养了一只狗", "今年5岁" after "我女儿叫小雨", "学数据科学" after
-    "我在读硕士"."""
+    """ "叫旺财" after "我养了一只狗", "今年5岁" after "我女儿叫小雨", "学通信工程" after
+    "我是北京大学大三的", "是医生" after "我姐夫40岁"."""
     if last and last[-1].slot in {"school", "title"} and (studied := _STUDIED.match(clause)):
         return Claim("major", studied["v"]) if last[-1].value.endswith(_STUDENTS) else None
+    if (
+        last
+        and last[-1].slot in {"family", "family_name", "family_age"}
+        and (works := _WORKS.match(clause))
+        and (job := occupation_of(works["v"]))
+    ):
+        return Claim("family_job", job, about=last[-1].about)
     if not last or last[-1].slot not in {"pet", "family", "family_name"}:
         return None
     about = last[-1].about

@@ -52,6 +52,12 @@ _ZH_INSTRUCTION = re.compile(
     r"跟我念|造句|角色扮演|你是一)"
     r"|(?P<body>写|编|生成|创作|起草|回答|解释|说))"
 )
+_ZH_HANDS_OVER = re.compile(
+    r"^(?:\W|谢谢|好的?|嗯|那|再|麻烦|请|你)*(?:帮|给|替|把|将|看|改)[^:：\n]{0,20}(?:自我介绍|简历|文案|邮件|句子|[这下一两几]?[句段篇首封]话?|文章|"
+    r"作文|周报|日报|总结|报告|诗|歌词|合同|通知|公告|稿子?|发言|评论|台词|文本|文字|译文|聊天记录|对话|代码|日记)"
+    r"(?:吧|呗|哈|看看|一下)?[:：]\s*(?=\S)"
+)
+"""Asks for work on a text, whatever the work: "帮我改下自我介绍：大家好…"."""
 _URL = re.compile(r"https?://|www\.\w|\w@\w+\.\w")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z0-9]")
@@ -135,6 +141,8 @@ def hands_over_text(sentence: Sentence) -> bool:
 def is_instruction(content: str) -> bool:
     """Whether the message asks for work on a text it contains, so that the text is no one's claim."""
     head = content[:300]
+    if _ZH_HANDS_OVER.match(head):
+        return True
     match = _INSTRUCTION.match(head) or _ZH_INSTRUCTION.match(head)
     if match is None:
         return False

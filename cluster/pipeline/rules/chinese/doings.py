@@ -9,6 +9,7 @@ from cluster.pipeline.rules.chinese.values import (
     CONTEXT_BOUND,
     DONE,
     END_PARTICLES,
+    FRIEND,
     PAST_STATE,
     SPEAKER,
     Context,
@@ -132,7 +133,7 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 _DONE = re.compile(DONE)
-_I = ("我", "本人", "俺", "咱")
+_SOMEONE_ELSE = re.compile(rf"的?(?:{FRIEND})(?!.{{0,4}}[和跟]我)")
 _WHOLE_DEED = re.compile(r"(?:毕业|入职|辞职|离职|结婚|订婚|受伤|搬家|出院|住院)了$")
 
 
@@ -149,9 +150,9 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
         or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|应该|不|没|聊|问题|建议", text)
     ):
         return
-    if len(text) < 3 or text.startswith(("的", "是", "都出")):
+    if len(text) < 3 or text.startswith(("的", "是", "都出")) or _SOMEONE_ELSE.match(text):
         return
-    if not match[0].startswith(_I) and len(text) < found.end() + 2 and not _WHOLE_DEED.search(text):
+    if found.start() == 0 and len(text) < found.end() + 2 and not _WHOLE_DEED.search(text):
         return  # "跑完了": of what, only the context says
     yield Claim("event", text.replace("我", "自己"), confidence=0.85, dated=True)
 

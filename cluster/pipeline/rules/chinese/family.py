@@ -138,6 +138,7 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
 @RULES.rule(
     rf"(?:我|我们|我家|我们家)的?(?:小)?(?P<x>{PET})(?:的名字)?(?:也)?(?:叫做?|名叫|是叫){NAME}$",
     rf"我的?(?P<x>{PET})的名字是{NAME}$",
+    rf"我们?家的?(?P<x>{PET})(?P<v>[\u4e00-\u9fff]{{2}})(?:今年|已经|都|才)*{NUMBER}(?:周?岁|个月)半?(?:了|啦)?$",
 )
 def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if value := _pet_called(match["v"]):

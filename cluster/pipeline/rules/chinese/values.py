@@ -22,7 +22,7 @@ ADVERBS = (
     r"(?:也|还|真的|真|非常|特别|很|超级?|最近|一直都?|平时|平常|通常|其实|现在|目前|就是|都|比较|挺|"
     r"蛮|从小就?|"
     r"尤其|主要(?!修)|经常|常常|就(?!读|职|业)|十分|更|今年|已经|刚刚?|才|正在?|始终|依然|仍然|确实|本来就?|"
-    r"真心|打心底|一般|有点儿?|有些|个人|自己|本人|又|则|可是|相当|格外|无比|极其|向来)*+"
+    r"真心|可(?![是以能怜])|打心底|一般|有点儿?|有些|个人|自己|本人|又|则|可是|相当|格外|无比|极其|向来)*+"
 )
 SPEAKER = rf"(?:(?:(?:我|咱)(?:们俩|俩|们)?|本人|俺){ADVERBS})"
 CONTEXT_BOUND = re.compile(
@@ -48,6 +48,10 @@ LANGUAGE = "|".join(sorted(ZH_LANGUAGES, key=len, reverse=True))
 CONDITION = "|".join(sorted(ZH_CONDITIONS, key=len, reverse=True))
 _OCC = frozenset(ZH_OCCUPATIONS)
 _LONGEST_OCCUPATION = max(map(len, ZH_OCCUPATIONS))
+_BY_ENDING = re.compile(
+    r"(?![一两这那全他她你我不没好前大])[\u4e00-\u9fff]{1,4}(?<![会成党团学人队球官动委法巫天祖大军])(?<!老)(?:员|师)"
+)
+"""接警员, 药剂师: a job by its last character."""
 NUMBER = r"(?:\d{1,3}|[一二两三四五六七八九十百]{1,4})"
 ONE = r"(?:一名|一位|一个|一只|一条|一匹|个|名|位|一)?"
 PAST_STATE = re.compile(r"以前|曾经|之前|小时候|从前|过去|当年|当时|原来|那时|原本|曾|年轻时|上学时|大学时")
@@ -73,6 +77,8 @@ class Context(NamedTuple):
     """The date lies wholly before the day it was said."""
     future: bool
     today: bool
+    from_elsewhere: bool
+    """The sentence has said already where the speaker is from: where they grew up is another place."""
     introduces: bool
     """The message greets, introduces or corrects: there "我是王峰" is a name."""
 
@@ -136,6 +142,8 @@ def occupation_of(text: str) -> str | None:
     """The occupation at the end of "资深的软件工程师"; None when it ends with none."""
     text = END_PARTICLES.sub("", text)
     text = re.sub(r"(?:的工作|工作|这一行|这行|的)$", "", text)
+    if _BY_ENDING.fullmatch(text):
+        return text
     for length in range(min(len(text), _LONGEST_OCCUPATION), 0, -1):
         if text[-length:] in _OCC:
             before = text[:-length]

@@ -142,7 +142,9 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"{SPEAKER}是(?:一?[个名位])?(?P<v>[\u4e00-\u9fff]{{2,8}}?)人$",
     rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:出生)?(?:并|和)?(?:长大|出生)(?:的|长大的)?$",
 )
-def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
+def _hometown(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if match[0].endswith("长大") and context.from_elsewhere:
+        return
     text = END_PARTICLES.sub("", match["v"]).removesuffix("的")
     if match[0].endswith("人") and not re.search(r"来自|老家|家乡|故乡|出生|生于", match[0]):
         if text in ZH_COUNTRIES:
@@ -162,7 +164,7 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
     ),
     rf"{SPEAKER}是?(?:一?个)?{ADVERBS}(?P<v>内向|外向|慢热|害羞|社恐|完美主义)(?:的人|者)?$",
     rf"{SPEAKER}是(?:一?个)?(?P<v>左撇子|夜猫子|完美主义者|社恐|独生子女|独生子|独生女)$",
-    rf"{SPEAKER}是(?:一?[个名位])?(?:典型的?|妥妥的|标准的?)?(?P<v>(?!素食)[\u4e00-\u9fff]{{1,3}}(?:主义者?|党|控|体质)|[EI][NS][FT][JP])"
+    rf"{SPEAKER}是(?:一?[个名位])?(?:典型的?|妥妥的|标准的?)?(?P<v>(?!素食)[\u4e00-\u9fff]{{1,3}}(?:主义者?|党|体质)|[EI][NS][FT][JP])"
     r"(?:型|人格)?(?:的人)?$",
     rf"{SPEAKER}(?:[这个种]*人)(?:就是|就这样)?{ADVERBS}(?P<v>内向|外向|开朗|乐观|悲观|急躁|随和|慢热|安静|活泼|害羞|敏感)(?:的)?$",
 )

@@ -168,6 +168,27 @@ def _work_place(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("work_place", match["v"])
 
 
+_ANY_EMPLOYER = frozenset(
+    (
+        "公司",
+        "单位",
+        "学校",
+        "医院",
+        "银行",
+        "事务所",
+        "工厂",
+        "工地",
+        "机关",
+        "超市",
+        "餐厅",
+        "酒店",
+        "政府",
+        "研究所",
+        "机构",
+    )
+)
+
+
 def employer_of(text: str) -> Claim | None:
     """The employer, or else the place, that somebody works at; None where it is neither."""
     text = text.strip()
@@ -185,7 +206,7 @@ def employer_of(text: str) -> Claim | None:
         text,
     ):
         return None
-    if text in {"公司", "单位", "学校", "医院", "银行"} or re.fullmatch(r"一家公司|一个公司", text):
+    if text in _ANY_EMPLOYER or re.fullmatch(r"一家公司|一个公司", text):
         return None
     if text in ZH_PLACES or text in ZH_COUNTRIES:
         return Claim("work_place", text)
