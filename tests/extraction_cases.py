@@ -120,6 +120,28 @@ ENGLISH: tuple[Case, ...] = (
     _case(
         "I play the trombone. I play the fool. I play the lottery.", says={"interest/activity": "trombone"}
     ),
+    # Texts of others, and what is no job.
+    _case("What do you think of this poem?\n\nI am the sea's daughter,\nmy father is a captain."),
+    _case("About me:\n\nI live in Ghent.", says={HOME: "Ghent"}),
+    _case("Let's do a murder mystery roleplay, I'm the inspector.", "I'm allergic to fish."),
+    _case("I'm Inspector Vance and you're the butler.", "My wife Eleanor saw you."),
+    _case("I'm a rubbish cook so simple please."),
+    _case("I'm learning in my dad's Micra."),
+    _case(
+        "I'm vegan.",
+        "I'm not vegan anymore lol, lasted five weeks.",
+        says={
+            "health/diet": "vegan",
+            "health/-diet": "vegan",
+        },
+    ),
+    _case("I don't drink so no wine. I don't drink enough.", says={"health/avoids": "alcohol"}),
+    _case("got work at 8 too, im a roofer so being awake matters lol", says={TITLE: "roofer"}),
+    _case(
+        "I live in Ghent and work for IKEA as an engineer.",
+        says={HOME: "Ghent", COMPANY: "IKEA", TITLE: "engineer"},
+    ),
+    _case("I do love baking", says={LIKE: "baking"}),
     # Couples part.
     _case(
         "Marco and I broke up last week.", says={EVENT: "User broke up with Marco in the week of 2023-05-01"}

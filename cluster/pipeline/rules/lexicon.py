@@ -105,7 +105,8 @@ EN_CONDITIONS = word_list(
 ) | {
     "type 1 diabetes", "type 2 diabetes", "high blood pressure", "low blood pressure", "high cholesterol",
     "chronic back pain", "back problems", "a heart condition", "a bad back", "sleep apnea", "acid reflux",
-    "celiac disease", "crohn's disease", "bipolar disorder", "an anxiety disorder", "chronic migraines",
+    "celiac disease", "coeliac disease", "crohn's disease", "bipolar disorder", "an anxiety disorder",
+    "chronic migraines",
     "hay fever", "heart disease", "kidney disease", "lactose intolerance", "gluten intolerance",
 }  # fmt: skip
 EN_INDUSTRIES = word_list(

@@ -17,7 +17,9 @@ MAX_LENGTH: Final = 20
 _SCANNED: Final = 400
 """Characters at a message's beginning in which roles are handed out."""
 _BEGINS = re.compile(
-    r"\b(?:let'?s|can we|shall we|could we|want to|wanna) (?:do (?:a|some) |start a )?role-?play"
+    r"\b(?:let'?s|can we|shall we|could we|want to|wanna) (?:(?:do|start|play|have) (?:an?|some)"
+    r" (?:[\w-]+ ){0,3})?role-?play"
+    r"|\bi(?:'ll be|'m| am) (?:the |an? |your )?[\w' -]{2,40}?,? and you(?:'re| are|'ll be) (?:the|an?|my)\b"
     r"|\bpretend (?:that )?(?:i'?m|i am|you'?re|you are|we'?re|we are|to be)\b"
     r"|\b(?:you be|(?:you |can you |could you )(?:play|act as)|you'?re|you are|act as) (?:an?|the|my)"
     r" [\w' -]{2,40}?,? and i(?:'ll| will|'m| am)(?: be| play)? (?:an?|the|your)\b"

@@ -27,6 +27,13 @@ _QUOTED = re.compile(
     r'"[^"\n]{0,300}"|“[^”\n]{0,300}”|「[^」\n]{0,300}」|『[^』\n]{0,300}』|《[^》\n]{0,100}》'
 )
 _OPEN_QUOTE = re.compile(r"[“「『].*\Z", re.S)
+_HANDED_OVER = re.compile(
+    r"(?P<asked>\b(?:this|these|the following|that) (?:\w+ ){0,2}(?:poem|text|e-?mail|message|paragraph|"
+    r"story|letter|lyrics|song|essay|post|tweet|review|bio|profile|cv|resume|quote|passage|article|dialogue|speech|"
+    r"joke|caption|note)s?\b[^\n]{0,80})\n\s*\n.*\Z",
+    re.I | re.S,
+)
+"""A line that speaks of a text, and after an empty line that text."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|St|Jr|Sr|Prof|vs|etc|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K|No)|\b[A-Z])\.$"
 )
@@ -86,6 +93,8 @@ def sentences_of(content: str) -> Iterator[Sentence]:
     text = content[:MAX_SCANNED]
     text = MASKS.sub(" ", text)
     text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u00a0", " ").replace("\r", "\n")
+    if "\n" in text:
+        text = _HANDED_OVER.sub(r"\g<asked>", text)
     if "`" in text or "~~~" in text:
         text = _INLINE_CODE.sub(" ", _FENCE.sub("\n", text))
     if "<" in text:

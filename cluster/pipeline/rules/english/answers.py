@@ -20,6 +20,10 @@ _NOTHING = re.compile(
 )
 _IT_IS = r"(?:(?:it's|its|it is|that's|that is|this is|they're|in|at|for|from|near)\s+)*"
 _A_NAME = rf"{_IT_IS}{NAME}(?=[\s,.!;]*(?:$|[,.;!(]|\sand\b|\sbut\b))"
+_YOUR_WORK = (
+    r"what do you do(?: for (?:a living|work))?|what kind of work do you do|"
+    r"what(?:'s| is) your (?:(?:current|main|day) )?(?:job|profession|occupation)"
+)
 _ASKED: Final = tuple(
     (re.compile(rf"(?:.*\b)?{question}\W*$", re.I), re.compile(rf"^{answer}", re.I), said)
     for question, answer, said in (
@@ -42,10 +46,14 @@ _ASKED: Final = tuple(
             "I work at {v}",
         ),
         (
-            r"(?:what do you do(?: for (?:a living|work))?|what's your (?:job|profession|occupation)|"
-            r"what kind of work do you do)",
+            rf"(?:{_YOUR_WORK})",
             rf"{_IT_IS}(?:as )?(?P<v>an? .+)$",
             "my job is {v}",
+        ),
+        (
+            rf"(?:{_YOUR_WORK})",
+            r"(?:i'm )?(?P<v>(?!a\b|an\b)[\w-]+(?: [\w-]+){0,2})(?=\s*(?:$|[,.;!]| at\b))",
+            "I'm a {v}",
         ),
         (r"how old are you(?: now)?", r"(?P<v>[1-9]\d)(?: (?:years old|now))?(?=\W*$|[,.;])", "I'm {v}"),
         (
@@ -93,10 +101,11 @@ def answered(clause: str, reply: str) -> str | None:
         return None
     for asked, answer, said in _ASKED:
         if (of := asked.match(question)) is not None:
-            found = answer.match(clause)
+            if (found := answer.match(clause)) is None:
+                continue
             groups = of.groupdict()
             whose = groups.get("whose") or {"he": "his", "she": "her"}.get(groups.get("who") or "")
-            return found and said.format(v=found["v"], whose=whose, pet=groups.get("pet"))
+            return said.format(v=found["v"], whose=whose, pet=groups.get("pet"))
     return None
 
 

@@ -54,14 +54,17 @@ _OPENER = re.compile(
 )
 _SPLIT = re.compile(
     r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet )?"
-    r"(?:now |currently |these days |nowadays )?(?:i|i'm|i've|my|mine|we|"
+    r"(?:now |currently |these days |nowadays )?(?:i|i'm|im|i've|my|mine|we|"
     r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is|any|isn't|aren't|"
     r"does|doesn't|don't)\b))\s*"
     r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+"
-    r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|i've|my)\b)"
+    r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|im|i've|my)\b)"
+    r"|\s+(?=and (?:also |now )?(?:work (?:at|for|as)|live in|study (?:at|in))\s)"
     r"|\s+(?=(?:and|but)\s+(?:please |just |you can |everyone |friends )*calls? me\b)",
     re.I,
 )
+_PARTICLE = re.compile(r"(?:\s+(?:lol|lmao|rofl|haha+|hehe+|tbh|btw|ngl|imo|xd)\b)+\W*$", re.I)
+"""Says nothing at a clause's end."""
 _CONJUNCTION = re.compile(r"^(?:and|but|so|plus|because|cuz|though|although|yet|or)\s+", re.I)
 _QUESTION_CLAUSE = re.compile(
     r"^(?:and |but |so |or )?(?:what|how|where|who|why|when|which|do|does|did|are|is|was|were|have|"
@@ -80,7 +83,7 @@ _TAG = re.compile(
 
 def split_clauses(sentence: str, *, question: bool) -> list[str]:
     """The sentence's clauses; of a question only the statements that come before what is asked."""
-    clauses = [clause.strip(" ,.!") for clause in _SPLIT.split(sentence)]
+    clauses = [_PARTICLE.sub("", clause.strip(" ,.!")) for clause in _SPLIT.split(sentence)]
     clauses = _with_whole_subjects([clause for clause in clauses if clause])
     if not question:
         return clauses
@@ -95,11 +98,14 @@ def split_clauses(sentence: str, *, question: bool) -> list[str]:
 
 
 def _with_whole_subjects(clauses: list[str]) -> list[str]:
-    """The clauses, those put together again that were cut within "my wife | and I live in Rome"."""
+    """The clauses: put together again where they were cut within "my wife | and I live in Rome", and with
+    their subject where they share it, as in "I live in Rome | and work at Sony"."""
     whole: list[str] = []
     for clause in clauses:
         if whole and _AND_I.match(clause) and _SOMEBODY.fullmatch(strip_opener(whole[-1])):
             whole[-1] = f"{whole[-1]} {clause}"
+        elif whole and _AND_WORK.match(clause) and _I_DO.match(strip_opener(whole[-1])):
+            whole.append(f"i {strip_opener(clause)}")
         else:
             whole.append(clause)
     return whole
@@ -110,6 +116,8 @@ def strip_opener(clause: str) -> str:
     return _OPENER.sub("", _CONJUNCTION.sub("", clause)).strip()
 
 
+_AND_WORK = re.compile(r"and (?:also |now )?(?:work|live|study)\b", re.I)
+_I_DO = re.compile(r"i (?!am\b|was\b)\w+", re.I)
 _AND_I = re.compile(r"and i\b(?!'m)", re.I)
 _SOMEBODY = re.compile(r"(?:my|our) (?:[\w-]+ ){0,2}[\w-]+(?-i:,? [A-Z][\w'-]+)?,?|(?-i:[A-Z][\w'-]+)", re.I)
 _TOGETHER_WITH = re.compile(rf"(?:{_SOMEBODY.pattern}) and (?=i\b)", re.I)

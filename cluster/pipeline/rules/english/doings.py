@@ -133,7 +133,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
     (
         r"i(?:'ve got|'ve| have) (?P<x>an? (?:[\w-]+ ){0,2}(?:appointment|meeting|interview|exam|flight|"
         r"concert|wedding|competition|recital|performance|surgery|trip|race|tournament|presentation|test|"
-        r"date))(?P<to>)\b(?P<rest>.*)$"
+        r"date|marathon|viewing|checkup|check-up|audition|gig|hearing|defen[cs]e|deadline))(?P<to>)\b(?P<rest>.*)$"
     ),
 )
 def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:

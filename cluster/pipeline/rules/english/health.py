@@ -111,7 +111,8 @@ def _diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"{I_AM} (?:no longer|not) (?:an? )?(?P<v>vegetarian|vegan|pescatarian)(?P<more> any ?more)?\W*$"
+    rf"{I_AM} (?:no longer|not) (?:an? )?(?P<v>vegetarian|vegan|pescatarian)\b(?P<more> any ?more\b)?"
+    r"(?: lol\b| haha\b)?\s*(?:$|[,.;!])"
 )
 def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if match["more"] or "no longer" in match[0].lower():
@@ -144,9 +145,12 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
             rest,
             re.I,
         )
-        or not rest
         or context.dated
     ):
+        return
+    if not rest or re.match(r"(?:so|but|and|because|though|lol)\b", rest, re.I):
+        if verb.startswith("drink"):  # without saying what
+            yield Claim("avoids_drink", "alcohol")
         return
     for value in items_of(re.sub(r"^(?:any|much) ", "", rest)):
         yield Claim("avoids" if verb.startswith("eat") else "avoids_drink", value)

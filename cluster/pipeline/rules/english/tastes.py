@@ -190,6 +190,7 @@ def _learning(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if re.match(
         (
             r"(?:a lot|so much|a ton|tons|loads|more|new|that|from|about|as|every|all|the ropes|lots|"
+            r"in|at|with|for|under|through|during|"
             r"to (?:be|love|accept|"
             r"trust|let|live|deal|cope|say|take|appreciate|embrace|balance)|by|on)\b"
         ),

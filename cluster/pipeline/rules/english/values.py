@@ -66,7 +66,7 @@ END = (
 )
 ADVERBS = (
     r"(?:(?:also|really|absolutely|just|still|currently|now|recently|always|definitely|truly|genuinely|"
-    r"actually|usually|often|mainly|mostly|particularly|especially|totally|simply|too|all) )*"
+    r"do|actually|usually|often|mainly|mostly|particularly|especially|totally|simply|too|all) )*"
 )
 I_AM = r"(?:i'm|i am|im|i'm)"
 NUMBER = r"(?:\d{1,2}|an?|one|two|three|four|five|six|seven|eight|nine|ten)"

@@ -87,7 +87,7 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"{I_AM} (?:now |currently |only |already |just )?{AGE}(?: {YEARS_OLD}| years of age|"
         rf"{YEARS_OLD})(?! (?:boy|girl|dog))\b(?P<rest>.*)$"
     ),
-    rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| and\b)",
+    rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| (?:and|with)\b)",
     rf"(?:i (?:just )?turned|i've (?:just )?turned) {AGE}\b(?! (?:degrees|pages|miles))(?P<rest>)",
     rf"my age(?:'s| is) {AGE}\b(?P<rest>)",
 )

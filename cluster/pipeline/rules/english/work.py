@@ -36,7 +36,9 @@ _OCCUPATION_END = re.compile(
 _NOT_A_JOB = re.compile(
     r"\b(?:big|huge|total|bit|real|great|terrible|bad|lousy|decent|fast|slow|lucky|not|good|better|natural|"
     r"morning|night|amazing|awesome|horrible|avid|former|ex|aspiring|future|wannabe|people|proud|hopeless|"
-    r"complete|quick|fair|true|born)\b|n't",
+    r"complete|quick|fair|true|born|rubbish|awful|useless|mediocre|poor|keen|brilliant|excellent|dreadful|crap|"
+    r"shit|pathetic|ok|okay|nervous|careful|messy|light|heavy|strong|weak|passionate|enthusiastic|casual|"
+    r"occasional|sometime|mean|wonderful|fantastic|better|worse|best|worst)\b|n't",
     re.I,
 )
 # "a guide to …", "a driver of …": occupations only when nothing of the kind follows.
