@@ -21,6 +21,7 @@ from cluster.pipeline.rules.correction import (
     replacing,
 )
 from cluster.pipeline.rules.english import clauses as english_clauses
+from cluster.pipeline.rules.let_go import let_go
 from cluster.pipeline.rules.parted import parted
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
 from cluster.pipeline.rules.redating import names_a_day, new_day, redated
@@ -102,6 +103,7 @@ class RuleExtractor:
             latest[message.name] = len(candidates)
             found.extend(corrections(message, candidates, known))
             found.extend(called_off(message, candidates, known))
+            found.extend(let_go(message, candidates, known))
             found.extend(parted(message, reading.claims, candidates, known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)

@@ -1,0 +1,104 @@
+"""Things that are sold or given away, and pastimes that are given up: "捷达卖给我表弟了", "I sold the Jetta".
+
+What denies such a claim has its value, so that `merge` closes it. What is let go of is named by a word of
+that value, and only one claim may fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from cluster.model import Memory, Message
+from cluster.pipeline.known_index import normalise
+from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.slots import SLOTS
+
+_LONGEST: Final = 300
+"""Characters of a message that lets go of something; a longer one tells a story."""
+_CLAUSE = re.compile(r"[.!;,。！；，、\n]+")
+_NOT_MEANT = re.compile(
+    r"[?？\"“”「『]|\b(?:if|unless|almost|nearly|kidding|joking|dream(?:t|ed)?)\b|如果|要是|差点|想|打算|准备|开玩笑|"
+    r"梦见|[说问]|没",
+    re.I,
+)
+_ZH_WHEN = (
+    r"(?:我们?|后来|最后|终于|已经|早就?|都|也|刚刚?|前几天|昨天|前天|上个?(?:周|月|星期)|去年|今年|[那这])*"
+)
+_CHINESE = re.compile(
+    rf"^{_ZH_WHEN}(?:把)?(?:[那这]?[辆台个套部只条把架]|我的?|原来的|之前的|旧|老)*(?P<what>[\u3400-\u9fffA-Za-z0-9]{{1,8}}?)"
+    rf"{_ZH_WHEN}(?:(?P<thing>卖|转手|转让|送人|送|捐|扔)(?:掉|出去)?(?:给[^，。]{{1,8}})?|"
+    r"(?P<pastime>放弃|不学|不练|不弹|不玩))了$"
+)
+_ENGLISH = re.compile(
+    r"^\s*(?:(?:so|and|well|oh|also|finally|then)\s+)*(?:i|we)(?:'ve| have)?"
+    r"(?: (?:just|finally|already|also))* (?:(?P<thing>sold|donated|gave away|given away|got rid of)"
+    r" (?:my|our|the)|(?P<pastime>gave up|given up|quit))"
+    r" (?:old )?(?P<what>[\w-]+(?: [\w-]+){0,2}?)(?: (?:to|last|yesterday|this|in|on) .*)?$",
+    re.I,
+)
+_THINGS: Final = frozenset((SLOTS[name].topic, SLOTS[name].subtopic) for name in ("possession", "vehicle"))
+_PASTIMES: Final = frozenset((SLOTS[name].topic, SLOTS[name].subtopic) for name in ("learning", "plays"))
+
+
+def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory]) -> Iterator[Candidate]:
+    """The denials of belongings and pastimes, claimed before or known, that a message lets go of."""
+    if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
+        return
+    for clause in _CLAUSE.split(message.content.replace("\u2019", "'")):
+        match = _CHINESE.match(clause.strip()) or _ENGLISH.match(clause)
+        if match is None:
+            continue
+        slots = _THINGS if match["thing"] else _PASTIMES
+        standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
+        fitting = {
+            normalise(_value(claim)): claim
+            for claim in standing
+            if (claim.topic, claim.subtopic) in slots
+            and claim.attributes.get("speaker") == message.name
+            and not _denies(claim)
+            and _names(match["what"], _value(claim))
+        }
+        if len(fitting) == 1:
+            ((_, claim),) = fitting.items()
+            yield _denial(claim, message, zh=match.re is _CHINESE)
+
+
+def _names(what: str, value: str) -> bool:
+    """Whether `what` is said in a value: "捷达" in "一辆老捷达", as a whole word in English."""
+    if what.isascii():
+        return (
+            re.search(rf"(?<![a-z0-9]){re.escape(what.casefold())}(?![a-z0-9])", value.casefold()) is not None
+        )
+    return what in value
+
+
+def _value(claim: Candidate | Memory) -> str:
+    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
+    return str(value or "")
+
+
+def _denies(claim: Candidate | Memory) -> bool:
+    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
+
+
+def _denial(claim: Candidate | Memory, message: Message, *, zh: bool) -> Candidate:
+    speaker, value = message.name or ("用户" if zh else "User"), _value(claim)
+    if (claim.topic, claim.subtopic) in _THINGS:
+        text = f"{speaker}不再有{value}" if zh else f"{speaker} no longer has {value}"
+    else:
+        text = f"{speaker}放弃了{value}" if zh else f"{speaker} gave up {value}"
+    return Candidate(
+        kind=claim.kind,
+        text=text,
+        value=value,
+        topic=claim.topic,
+        subtopic=claim.subtopic,
+        profile_type=claim.profile_type,
+        negates=True,
+        attributes={"speaker": message.name} if message.name else {},
+        sources=(message.id,),
+        language="zh" if zh else "en",
+        event_time=message.event_time,
+    )
