@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 import msgspec
@@ -29,7 +29,9 @@ CHUNK = 150
 _CHUNK_BYTES = 200_000
 """Encoded memories in one commit of several: their texts are in its change row once more."""
 
-Build = Callable[[], Changes | None]
+Build = Callable[[], Changes | None | Awaitable[Changes | None]]
+"""Called anew for every try, with no other change of this owner under way: what it builds rests on what it
+reads then, in memory or in the store."""
 
 
 class Commits:
@@ -73,7 +75,8 @@ class Commits:
         """`commit` for a caller that holds `resident.writing`."""
         delay = _BACKOFF_SECONDS
         for _ in range(_TRIES):
-            changes = build()
+            built = build()
+            changes = built if built is None or isinstance(built, Changes) else await built
             if changes is None:
                 return resident.head
             try:

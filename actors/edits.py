@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,10 +14,11 @@ from actors.resident import Resident, Residents
 from actors.views import memory_out, moment
 from cluster import buffer_events as events
 from cluster.ids import Clock, new_id
+from cluster.logs import get_log
 from cluster.model import DAY_MS, ChangeEntry, Changes, Memory
 from cluster.retrieval.filters import parse_filter
 from cluster.wide_store.port import MessageQuery, WideStore
-from memgrid.errors import Conflict, InvalidInput, NotFound
+from memgrid.errors import Conflict, InvalidInput, MemgridError, NotFound
 from memgrid.models import (
     CleanupResult,
     Count,
@@ -28,8 +29,17 @@ from memgrid.models import (
     SetVariables,
     Variables,
 )
-from memgrid.operations import ById, Cleanup, DeleteMemories, DeleteVariables, Nothing, UpdateMemory
+from memgrid.operations import (
+    Cleanup,
+    DeleteMemories,
+    DeleteMemory,
+    DeleteVariables,
+    Nothing,
+    UpdateMemory,
+)
 from memgrid.subject import Subject
+
+_log = get_log()
 
 _DELETED_PAGE = 500
 VARIABLE_TOPIC = "variable"
@@ -58,7 +68,14 @@ class Edits:
     async def update_memory(self, subject: Subject, request: UpdateMemory, request_id: str) -> MemoryOut:
         """Change a memory; its history keeps the old text."""
         patch = request.patch.model_dump(exclude_unset=True)
-        check_metadata(patch.get("metadata"), "patch.metadata")
+        check_metadata(patch.get("metadata"), "metadata")
+        until = request.patch.expires_at
+        if until is not None and millis(until) <= self._clock():
+            raise InvalidInput(
+                "expires_at lies in the past",
+                field="expires_at",
+                remedy="delete the memory, or let it expire later",
+            )
         async with self._residents.use(subject, fresh=True) as resident:
 
             def build() -> Changes | None:
@@ -97,16 +114,19 @@ class Edits:
             await self._commits.commit(resident, build)
             return memory_out(_known_memory(resident, request.id))
 
-    async def delete_memory(self, subject: Subject, request: ById, request_id: str) -> Count:
+    async def delete_memory(self, subject: Subject, request: DeleteMemory, request_id: str) -> Count:
         """Forget a memory for good."""
         async with self._residents.use(subject, fresh=True) as resident:
-            if resident.hot.memory(request.id) is None:
+            memory = resident.hot.memory(request.id)
+            if memory is not None and request.kind not in (None, memory.kind):
+                raise NotFound(f"there is no such {request.kind}", field="id")
+            if memory is None:
                 # The same request may have deleted it, in an owner that was lost before it could say so.
                 changes = await self._store.memory_history(subject, request.id, limit=1)
                 if any(change.commit_id == request_id for change in changes):
                     return Count(count=1)
                 raise NotFound("there is no such memory", field="id")
-            return Count(count=await self._delete(resident, [request.id], "api", request_id))
+            return Count(count=await self._delete(resident, [request.id], "api", commit_id=request_id))
 
     async def delete_memories(self, subject: Subject, request: DeleteMemories, request_id: str) -> Count:
         """Forget all memories that match."""
@@ -119,65 +139,83 @@ class Edits:
                 and all(memory.labels.get(kind) == value for kind, value in request.labels.items())
                 and matches(memory)
             ]
-            return Count(count=await self._delete(resident, ids, "api"))
+            return Count(count=await self._delete_all(resident, ids, "api", matches))
+
+    async def _delete_all(
+        self, resident: Resident, ids: Sequence[str], actor: str, wanted: Callable[[Memory], bool]
+    ) -> int:
+        """Delete those that still are `wanted` when it is their turn; how many that were."""
+        deleted = 0
+        for page in _chunks(ids):
+            deleted += await self._delete(resident, page, actor, wanted)
+        return deleted
 
     async def _delete(
-        self, resident: Resident, ids: Sequence[str], actor: str, commit_id: str | None = None
+        self,
+        resident: Resident,
+        ids: Sequence[str],
+        actor: str,
+        wanted: Callable[[Memory], bool] = lambda memory: True,
+        commit_id: str | None = None,
     ) -> int:
-        deleted = 0
-        for start in range(0, len(ids), CHUNK):
-            page = ids[start : start + CHUNK]
-            gone: list[str] = []
+        """One commit of `_delete_all`."""
+        gone: list[str] = []
 
-            def build(page: Sequence[str] = page, gone: list[str] = gone) -> Changes | None:
-                gone[:] = [i for i in page if resident.hot.memory(i) is not None]
-                if not gone:
-                    return None
-                return Changes(
-                    commit_id=commit_id or new_id(),
-                    at=self._clock(),
-                    actor=actor,
-                    delete=tuple(gone),
-                    entries=tuple(
-                        ChangeEntry(memory_id=i, event="EXPIRE" if actor == "sweep" else "DELETE")
-                        for i in gone
-                    ),
-                )
+        def build() -> Changes | None:
+            there = (resident.hot.memory(i) for i in ids)
+            gone[:] = [memory.id for memory in there if memory is not None and wanted(memory)]
+            if not gone:
+                return None
+            return Changes(
+                commit_id=commit_id or new_id(),
+                at=self._clock(),
+                actor=actor,
+                delete=tuple(gone),
+                entries=tuple(
+                    ChangeEntry(memory_id=i, event="EXPIRE" if actor == "sweep" else "DELETE") for i in gone
+                ),
+            )
 
-            await self._commits.commit(resident, build)
-            deleted += len(gone)
-        return deleted
+        await self._commits.commit(resident, build)
+        return len(gone)
 
     async def cleanup(self, subject: Subject, request: Cleanup, request_id: str) -> CleanupResult:
         """Forget memories that were not updated for `days_old` days; immutable and pinned ones stay."""
         cutoff = self._clock() - request.days_old * DAY_MS
         async with self._residents.use(subject, fresh=True) as resident:
-            old = [
-                m
-                for m in resident.hot.memories()
-                if m.updated_at < cutoff and not m.immutable and not m.pinned
-            ]
-            count = await self._delete(resident, [memory.id for memory in old], "api")
+
+            def is_old(memory: Memory) -> bool:
+                return memory.updated_at < cutoff and not memory.immutable and not memory.pinned
+
+            old = [memory.id for memory in resident.hot.memories() if is_old(memory)]
+            deleted = 0
+            for page in _chunks(old):
+                try:
+                    deleted += await self._delete(resident, page, "api", is_old)
+                except MemgridError as error:
+                    # The others are tried all the same; the difference of the two counts is what is left.
+                    _log.warning("clean-up left memories behind", memories=len(page), error=error.message)
             return CleanupResult(
-                deleted_count=count, total_old_memories=len(old), cleanup_date=moment(cutoff)
+                deleted_count=deleted, total_old_memories=len(old), cleanup_date=moment(cutoff)
             )
 
     async def expire(self, subject: Subject, ttl_days: int | None) -> int:
         """The sweep of one subject: memories past `expires_at`, and those older than the time to live."""
         now = self._clock()
         async with self._residents.use(subject, fresh=True) as resident:
-            old = [
-                memory.id
-                for memory in resident.hot.memories()
-                if (memory.expires_at is not None and memory.expires_at <= now)
-                or (
+
+            def is_over(memory: Memory) -> bool:
+                if memory.expires_at is not None and memory.expires_at <= now:
+                    return True
+                return (
                     ttl_days is not None
                     and not memory.immutable
                     and not memory.pinned
                     and memory.updated_at < now - ttl_days * DAY_MS
                 )
-            ]
-            return await self._delete(resident, old, "sweep")
+
+            over = [memory.id for memory in resident.hot.memories() if is_over(memory)]
+            return await self._delete_all(resident, over, "sweep", is_over)
 
     # variables
 
@@ -246,21 +284,26 @@ class Edits:
         async with self._residents.use(subject, fresh=True) as resident:
             changed = 0
             async for page in self._pages(resident, request.ids, request.session_id, request.old):
-                marks: dict[str, tuple[str, ...]] = {}
-                for message in page:
-                    new = _marked(message.marks, request.new, request.old)
-                    if new != message.marks:
-                        marks[message.id] = new
-                for chunk in _chunks(list(marks)):
-                    part = {i: marks[i] for i in chunk}
-                    await self._commits.commit(
-                        resident,
-                        lambda part=part: Changes(
-                            commit_id=new_id(), at=self._clock(), actor="api", mark_messages=part
-                        ),
-                    )
-                changed += len(marks)
+                for chunk in _chunks([message.id for message in page]):
+                    changed += await self._mark(resident, chunk, request.new, request.old)
             return Count(count=changed)
+
+    async def _mark(self, resident: Resident, ids: Sequence[str], new: str | None, old: str | None) -> int:
+        """One commit of `mark_messages`."""
+        marks: dict[str, tuple[str, ...]] = {}
+
+        async def build() -> Changes | None:
+            marks.clear()
+            for message in await self._store.get_messages(resident.subject, ids):
+                marked = _marked(message.marks, new, old)
+                if marked != message.marks:
+                    marks[message.id] = marked
+            if not marks:
+                return None
+            return Changes(commit_id=new_id(), at=self._clock(), actor="api", mark_messages=dict(marks))
+
+        await self._commits.commit(resident, build)
+        return len(marks)
 
     async def delete_messages(self, subject: Subject, request: DeleteMessages, request_id: str) -> Count:
         """Forget messages for good, and on request the memories that rest on nothing else."""
@@ -289,12 +332,12 @@ class Edits:
             if gone:
                 self._loop.dispatch(events.Forgotten(subject, tuple(gone)))
             if request.memories:
-                orphans = [
-                    memory.id
-                    for memory in resident.hot.memories()
-                    if memory.sources and gone.issuperset(memory.sources)
-                ]
-                await self._delete(resident, orphans, "api")
+
+                def is_orphan(memory: Memory) -> bool:
+                    return bool(memory.sources) and gone.issuperset(memory.sources)
+
+                orphans = [memory.id for memory in resident.hot.memories() if is_orphan(memory)]
+                await self._delete_all(resident, orphans, "api", is_orphan)
             return Count(count=len(gone))
 
     async def _pages(
@@ -364,5 +407,5 @@ def _marked(marks: tuple[str, ...], new: str | None, old: str | None) -> tuple[s
     return left if new is None or new in left else (*left, new)
 
 
-def _chunks(ids: list[str]) -> list[list[str]]:
+def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]

@@ -29,7 +29,7 @@ class Events:
         """Current events, the best first where something is asked, else the latest first."""
         vector = await self._vectors.of(query.query) if query.query else None
         wanted = _wanted(query)
-        offset = decode_offset(query.cursor)
+        offset = decode_offset("events", query.cursor)
         async with self._residents.use(subject, fresh=True) as resident:
             now = self._clock()
             if query.query:
@@ -58,7 +58,7 @@ class Events:
             more = len(chosen) > query.limit
             return EventPage(
                 events=chosen[: query.limit],
-                cursor=encode_offset(offset + query.limit) if more else None,
+                cursor=encode_offset("events", offset + query.limit) if more else None,
             )
 
 

@@ -79,13 +79,13 @@ class Reads:
             )
             start = 0
             if query.cursor is not None:
-                after = decode_cursor(query.cursor)
+                after = decode_cursor("memories", query.cursor)
                 start = next((n for n, memory in enumerate(chosen) if memory.id < after), len(chosen))
             page = chosen[start : start + query.limit]
             more = start + query.limit < len(chosen)
             return MemoryPage(
                 memories=[memory_out(memory) for memory in page],
-                cursor=encode_cursor(page[-1].id) if more else None,
+                cursor=encode_cursor("memories", page[-1].id) if more else None,
                 total=len(chosen),
             )
 
@@ -162,7 +162,7 @@ class Reads:
 
     async def sessions(self, subject: Subject, query: Page, request_id: str) -> SessionPage:
         """The subject's sessions by name."""
-        cursor = None if query.cursor is None else decode_cursor(query.cursor)
+        cursor = None if query.cursor is None else decode_cursor("sessions", query.cursor)
         rows, after = await self._store.sessions(subject, cursor=cursor, limit=query.limit)
         return SessionPage(
             sessions=[
@@ -174,7 +174,7 @@ class Reads:
                 )
                 for row in rows
             ],
-            cursor=None if after is None else encode_cursor(after),
+            cursor=None if after is None else encode_cursor("sessions", after),
         )
 
     async def messages(self, subject: Subject, query: MessagesQuery, request_id: str) -> MessagePage:
@@ -188,12 +188,12 @@ class Reads:
                     exclude_mark=query.exclude_mark,
                     newest_first=query.newest_first,
                 ),
-                cursor=None if query.cursor is None else decode_cursor(query.cursor),
+                cursor=None if query.cursor is None else decode_cursor("messages", query.cursor),
                 limit=query.limit,
             )
             return MessagePage(
                 messages=[message_out(m, status_of(resident, m.id)) for m in page.messages],
-                cursor=None if page.cursor is None else encode_cursor(page.cursor),
+                cursor=None if page.cursor is None else encode_cursor("messages", page.cursor),
             )
 
     async def runs(self, subject: Subject, query: RunsQuery, request_id: str) -> RunPage:
@@ -201,11 +201,12 @@ class Reads:
         rows, after = await self._store.runs(
             subject,
             status=query.status,
-            cursor=None if query.cursor is None else decode_cursor(query.cursor),
+            cursor=None if query.cursor is None else decode_cursor("runs", query.cursor),
             limit=query.limit,
         )
         return RunPage(
-            runs=[run_out(run) for run in rows], cursor=None if after is None else encode_cursor(after)
+            runs=[run_out(run) for run in rows],
+            cursor=None if after is None else encode_cursor("runs", after),
         )
 
     async def job(self, subject: Subject, request: ById, request_id: str) -> Job:

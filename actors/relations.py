@@ -77,14 +77,14 @@ class Relations:
 
     async def entities(self, subject: Subject, request: Page, request_id: str) -> EntityPage:
         """Who and what the current memories name, the most named first."""
-        offset = decode_offset(request.cursor)
+        offset = decode_offset("entities", request.cursor)
         async with self._residents.use(subject, fresh=True) as resident:
             counted = count_entities(self._current(resident))
             page = counted[offset : offset + request.limit]
             more = offset + request.limit < len(counted)
             return EntityPage(
                 entities=[Entity(name=named.name, type=named.type, memories=n) for named, n in page],
-                cursor=encode_offset(offset + request.limit) if more else None,
+                cursor=encode_offset("entities", offset + request.limit) if more else None,
             )
 
     async def entity(self, subject: Subject, request: EntityQuery, request_id: str) -> EntityOut:

@@ -98,7 +98,7 @@ class Searching:
                 brought_back = away or resident.complete
                 lacking = [] if brought_back else await self._bring_back(resident, query, vector)
                 degraded = [*degraded, *away, *lacking]
-                offset = decode_offset(query.cursor)
+                offset = decode_offset("search", query.cursor)
                 spec = self._spec(resident, query, query.top_k + 1, offset)
                 ranked = resident.hot.search(spec, search_terms(query.query), vector, now)
                 page = ranked[: query.top_k]
@@ -106,7 +106,7 @@ class Searching:
                 result = SearchResult(
                     results=self._hits(resident, page, query.explain),
                     total=len(page),
-                    cursor=encode_offset(offset + query.top_k) if more else None,
+                    cursor=encode_offset("search", offset + query.top_k) if more else None,
                     degraded=degraded,
                 )
                 answer = encode(result)
@@ -199,7 +199,7 @@ class Searching:
                         event_time=optional_moment(memory.event_time),
                         memory=memory_out(memory),
                         message=None,
-                        message_ids=list(memory.sources),
+                        message_ids=list(one.sources),
                         explain=parts,
                     )
                 )
@@ -214,7 +214,7 @@ class Searching:
                         event_time=moment(message.event_time),
                         memory=None,
                         message=message_out(message, status_of(resident, message.id)),
-                        message_ids=[message.id],
+                        message_ids=list(one.sources),
                         explain=parts,
                     )
                 )

@@ -133,7 +133,7 @@ class Tasks:
     async def tasks(self, subject: Subject, query: TasksQuery, request_id: str) -> TaskPage:
         """Experience that fits a task, the best and most proven first; without a task the newest first."""
         vector = await self._vectors.of(query.task) if query.task else None
-        offset = decode_offset(query.cursor)
+        offset = decode_offset("tasks", query.cursor)
         async with self._residents.use(subject, fresh=True) as resident:
             now = self._clock()
 
@@ -168,7 +168,7 @@ class Tasks:
                 found = [task_out(memory, relevance) for relevance, memory in scored]
             page = found[offset : offset + query.limit]
             more = offset + query.limit < len(found)
-            return TaskPage(tasks=page, cursor=encode_offset(offset + query.limit) if more else None)
+            return TaskPage(tasks=page, cursor=encode_offset("tasks", offset + query.limit) if more else None)
 
     async def use_task(self, subject: Subject, request: UseTask, request_id: str) -> TaskOut:
         """Count that an experience was used, and whether it helped. The same request again counts once."""

@@ -41,7 +41,7 @@ from memgrid.models import (
     SearchResult,
     Strategy,
 )
-from memgrid.operations import ById, DeleteMemories, Nothing, UpdateMemory
+from memgrid.operations import ById, DeleteMemories, DeleteMemory, Nothing, UpdateMemory
 
 
 class MemoriesApi(Sender):
@@ -244,7 +244,7 @@ class MemoriesApi(Sender):
 
     async def delete(self, memory_id: str) -> None:
         """Forget one memory, its history's texts too. Raises NotFound."""
-        await self._ask("delete_memory", build(ById, id=memory_id), None, Count)
+        await self._ask("delete_memory", build(DeleteMemory, id=memory_id), None, Count)
 
     async def delete_all(
         self,

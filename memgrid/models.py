@@ -6,10 +6,11 @@ Unknown fields are refused, except inside a message, where they are kept and giv
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from memgrid.subject import SubjectKind
 
@@ -21,7 +22,22 @@ RunStatus = Literal["done", "parked"]
 JobStatus = Literal["pending", "running", "done", "parked"]
 SourceType = Literal["conversation", "document", "manual"]
 
-Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+
+_UNSEEN = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp"))
+"""Unicode's categories of control and format characters, and of what separates."""
+
+
+def _visible(text: str) -> str:
+    if all(unicodedata.category(character) in _UNSEEN for character in text):
+        raise ValueError("it is blank")
+    return text
+
+
+Visible = AfterValidator(_visible)
+"""Text with something to be seen in it."""
+Identifier = Annotated[
+    str, Field(min_length=1, max_length=256, json_schema_extra={"pattern": r"\S"}), Visible
+]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Filter = dict[str, Any]
 
@@ -266,7 +282,7 @@ class ListQuery(Request):
 class MemoryPatch(Request):
     """What to change of a memory; what is left out stays. `expires_at: null` clears it."""
 
-    text: Annotated[str, Field(min_length=1, max_length=65_536)] | None = None
+    text: Annotated[str, Field(min_length=1, max_length=65_536), Visible] | None = None
     metadata: dict[str, Any] | None = None
     tags: Annotated[list[Identifier], Field(max_length=64)] | None = None
     category: Annotated[str, Field(max_length=256)] | None = None

@@ -91,6 +91,11 @@ class ById(Request):
     """Longer than an Identifier: a job's id has its subject's in it."""
 
 
+class DeleteMemory(ById):
+    kind: MemoryKind | None = None
+    """Only if it is of this kind; another is not found."""
+
+
 class UpdateMemory(Request):
     id: Identifier
     patch: MemoryPatch
@@ -183,7 +188,7 @@ OPERATIONS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "list_memories": (ListQuery, MemoryPage),
     "get_memory": (ById, MemoryOut),
     "update_memory": (UpdateMemory, MemoryOut),
-    "delete_memory": (ById, Count),
+    "delete_memory": (DeleteMemory, Count),
     "delete_memories": (DeleteMemories, Count),
     "history": (ById, History),
     "context": (ContextQuery, ContextBlock),

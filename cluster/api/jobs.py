@@ -13,11 +13,11 @@ from cluster.api.exchange import exchange, json_response
 from cluster.api.route import Section
 from cluster.jobs import decode_job
 from memgrid.extraction import RunDetail
-from memgrid.models import Job, ProcessResult
+from memgrid.models import Identifier, Job, ProcessResult
 from memgrid.operations import ById
 
 JobId = Annotated[str, Path(alias="id", max_length=2048, examples=[examples.JOB_ID])]
-RunId = Annotated[str, Path(alias="id", max_length=256, examples=[examples.RUN_ID])]
+RunId = Annotated[Identifier, Path(alias="id", examples=[examples.RUN_ID])]
 
 
 async def get_job(request: Request, job_id: JobId) -> Response:

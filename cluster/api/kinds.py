@@ -14,6 +14,7 @@ from cluster.api import examples
 from cluster.api.errors import documented
 from cluster.api.exchange import Whose, exchange, json_response
 from cluster.api.memories import MemoryId
+from cluster.api.parameters import WithSlashes
 from cluster.api.route import Section
 from cluster.api.subjects import Naming, ask, in_query
 from memgrid.kinds import (
@@ -37,10 +38,10 @@ from memgrid.kinds import (
     UpdateTask,
     UseTask,
 )
-from memgrid.models import Count, Identifier, Limit
-from memgrid.operations import ById, Page
+from memgrid.models import Count, Identifier, Limit, Visible
+from memgrid.operations import ById, DeleteMemory, Page
 
-TaskId = Annotated[str, Path(alias="id", max_length=256, examples=[examples.MEMORY_ID])]
+TaskId = Annotated[Identifier, Path(alias="id", examples=[examples.MEMORY_ID])]
 
 
 def add_of_subject(section: Section, naming: Naming) -> None:
@@ -100,10 +101,10 @@ def add_of_subject(section: Section, naming: Naming) -> None:
     async def get_entity(
         request: Request,
         whose: Annotated[Whose, Depends(naming)],
-        name: Annotated[str, Path(min_length=1, max_length=256, examples=["杭州"])],
+        name: Annotated[str, Path(min_length=1, max_length=256, examples=["杭州"]), WithSlashes, Visible],
     ) -> Response:
         """The current memories that name it, newest first."""
-        return await ask(request, whose, "entity", EntityQuery(name=name.replace("\0", "/")))
+        return await ask(request, whose, "entity", EntityQuery(name=name))
 
 
 # --- by id ------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ async def use_task(
 
 async def delete_task(request: Request, memory_id: TaskId) -> Response:
     """Forget an experience."""
-    return await _of_memory(request, memory_id, "delete_memory", ById(id=memory_id))
+    return await _of_memory(request, memory_id, "delete_memory", DeleteMemory(id=memory_id, kind="task"))
 
 
 async def share_memory(

@@ -35,6 +35,7 @@ from memgrid.models import (
     BatchAddResult,
     Count,
     History,
+    Identifier,
     ListQuery,
     MemoryOut,
     MemoryPage,
@@ -42,7 +43,7 @@ from memgrid.models import (
     SearchQuery,
     SearchResult,
 )
-from memgrid.operations import ById, DeleteMemories, UpdateMemory
+from memgrid.operations import ById, DeleteMemories, DeleteMemory, UpdateMemory
 from memgrid.routing import Call
 from memgrid.subject import SUBJECT_KINDS, Subject
 
@@ -58,7 +59,7 @@ IdempotencyKey = Annotated[
         description="The same as `idempotency_key` in the body.",
     ),
 ]
-MemoryId = Annotated[str, Path(alias="id", max_length=256, examples=[examples.MEMORY_ID])]
+MemoryId = Annotated[Identifier, Path(alias="id", examples=[examples.MEMORY_ID])]
 
 
 class FoundMemory(Answer):
@@ -353,7 +354,7 @@ async def delete_memory(request: Request, memory_id: MemoryId) -> Response:
     """Forget one memory, and its texts in its history."""
     call = exchange(request)
     subject = await call.owner_of_memory(memory_id)
-    return json_response(await call.ask("delete_memory", subject, ById(id=memory_id)))
+    return json_response(await call.ask("delete_memory", subject, DeleteMemory(id=memory_id)))
 
 
 # --- where they are ---------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from cluster.api.body import parse_json
 from cluster.api.exchange import Whose
@@ -13,6 +13,8 @@ from memgrid.errors import InvalidInput
 from memgrid.models import Identifier, Limit, MemoryKind, ResultType, Strategy
 from memgrid.operations import Cursor
 
+WithSlashes = AfterValidator(lambda text: text.replace("\0", "/"))
+"""Of a part of the path: the ingress brings a "/" that was written %2F through the router as a NUL."""
 JsonText = Annotated[str, Field(max_length=262_144)]
 
 

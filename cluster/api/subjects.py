@@ -19,7 +19,7 @@ from cluster.api import examples
 from cluster.api.errors import documented
 from cluster.api.exchange import Whose, exchange, json_response
 from cluster.api.language import language_of, stated_language
-from cluster.api.parameters import Parameters
+from cluster.api.parameters import Parameters, WithSlashes
 from cluster.api.route import Section
 from cluster.texts import Language, text
 from memgrid.errors import InternalError, InvalidInput, Unavailable
@@ -44,6 +44,7 @@ from memgrid.models import (
     SessionPage,
     SetVariables,
     Variables,
+    Visible,
 )
 from memgrid.operations import (
     Cleanup,
@@ -66,10 +67,14 @@ def in_path(kind: SubjectKind) -> Naming:
     """The subject is the path's `{<kind>_id}`."""
 
     def whose(
-        id_: Annotated[str, Path(alias=f"{kind}_id", min_length=1, max_length=256, examples=["zhangsan"])],
+        id_: Annotated[
+            str,
+            Path(alias=f"{kind}_id", min_length=1, max_length=256, examples=["zhangsan"]),
+            WithSlashes,
+            Visible,
+        ],
     ) -> Whose:
-        # The ingress brings a "/" that was written %2F through the router as a NUL.
-        return Whose(**{kind: id_.replace("\0", "/")})
+        return Whose(**{kind: id_})
 
     return whose
 

@@ -42,7 +42,7 @@ from memgrid.models import (
     SearchResult,
     Strategy,
 )
-from memgrid.operations import ById, DeleteMemories, Nothing, UpdateMemory
+from memgrid.operations import ById, DeleteMemories, DeleteMemory, Nothing, UpdateMemory
 
 
 class MemoriesApi(Sender):
@@ -245,7 +245,7 @@ class MemoriesApi(Sender):
 
     def delete(self, memory_id: str) -> None:
         """Forget one memory, its history's texts too. Raises NotFound."""
-        self._ask("delete_memory", build(ById, id=memory_id), None, Count)
+        self._ask("delete_memory", build(DeleteMemory, id=memory_id), None, Count)
 
     def delete_all(
         self,

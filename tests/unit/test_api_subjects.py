@@ -269,7 +269,7 @@ async def test_the_client_and_the_server_mean_the_same(operation: str) -> None:
 async def test_the_table_of_the_client_leads_to_every_operation() -> None:
     """Straight from `memgrid.routes`: whatever its methods are called."""
     from memgrid._requests import SubjectRef
-    from memgrid.operations import ById, Cleanup, Hydrate, Nothing, Page, UpdateMemory
+    from memgrid.operations import ById, Cleanup, DeleteMemory, Hydrate, Nothing, Page, UpdateMemory
     from memgrid.routes import ROUTES, http_call
 
     api = Api()
@@ -319,7 +319,8 @@ async def test_the_table_of_the_client_leads_to_every_operation() -> None:
         "profile_config": ProfileConfigQuery(language="zh"),
         "set_profile_config": ProfileConfig(strict=True),
     }
-    for name in ("get_memory", "delete_memory", "history", "related"):
+    requests["delete_memory"] = DeleteMemory(id=MEMORY)
+    for name in ("get_memory", "history", "related"):
         requests[name] = ById(id=MEMORY)
     agent = SubjectRef("agent", "b")
     owned = {"update_memory", "get_memory", "delete_memory", "history", "run", "drive_run", "job"} | {
