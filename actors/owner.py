@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Literal
@@ -94,7 +95,9 @@ class ShardOwner:
         """Set while no request is in flight."""
         self._idle.set()
         self._draining = False
-        self.waiters = Waiters()
+        # The other half of the time is for the append, and for the way there and back.
+        patience = settings.request_timeout_seconds / 2
+        self.waiters = Waiters(patience=patience, most=settings.max_inflight_requests)
         self.configs = build_extraction_configs(settings, store)
         self.stats = DailyStats(store, clock)
         buffers: ShardBuffers[Subject] = ShardBuffers(
@@ -199,8 +202,7 @@ class ShardOwner:
             commits=self.commits,
             vectors=vectors,
             briefing=briefing,
-            # The other half is for the commit, and for the way there and back.
-            patience=settings.request_timeout_seconds / 2,
+            patience=patience,
             clock=clock,
         )
         self.relations = Relations(residents=self.residents, commits=self.commits, clock=clock)
@@ -295,9 +297,11 @@ class ShardOwner:
         try:
             if self._draining:
                 raise Overloaded("this owner is shutting down", retry_after=1.0)
-            if self._inflight >= self._settings.max_inflight_requests:
+            # Who merely waits for an extraction takes no room from those who read and add.
+            busy = self._inflight - len(self.waiters)
+            if busy >= self._settings.max_inflight_requests:
                 raise Overloaded(
-                    f"this shard has {self._inflight} requests in flight",
+                    f"this shard has {busy} requests in flight",
                     remedy="send the same request again later",
                     retry_after=1.0,
                 )
@@ -320,8 +324,19 @@ class ShardOwner:
             self._metrics.observe(operation, outcome, time.perf_counter() - started)
 
     async def call_many(self, calls: Sequence[CallArgs]) -> list[Reply]:
-        """Several operations side by side."""
-        return list(await asyncio.gather(*(self.call(*call) for call in calls)))
+        """Several operations: those of one subject one after the other, subjects side by side."""
+        replies: list[Reply] = [(False, b"")] * len(calls)
+        places: dict[tuple[str, SubjectKind, str], list[int]] = defaultdict(list)
+        for place, (_, subject, _, _) in enumerate(calls):
+            places[subject].append(place)
+
+        async def serve(mine: list[int]) -> None:
+            for place in mine:
+                replies[place] = await self.call(*calls[place])
+
+        with self.waiters.together():
+            await asyncio.gather(*map(serve, places.values()))
+        return replies
 
     async def resolve(self, what: Literal["memory", "run", "job"], tenant: str, id: str) -> Reply:
         """Whose memory, run or job this is: its subject's kind and id as JSON."""

@@ -101,6 +101,7 @@ def actor_options(settings: Settings, number: int) -> dict[str, Any]:
         "get_if_exists": True,
         "max_restarts": -1,
         "max_task_retries": 0,
-        "max_concurrency": settings.max_inflight_requests * 2,
+        # Requests in flight, as many that wait for an extraction, and as many to be told 429.
+        "max_concurrency": settings.max_inflight_requests * 3,
         "num_cpus": 0,
     }

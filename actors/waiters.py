@@ -4,62 +4,84 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
-from memgrid.errors import Overloaded
 from memgrid.subject import Subject
+
+_until: ContextVar[float | None] = ContextVar("_until", default=None)
+"""The end of the patience that the calls of a batch share, by the event loop's clock."""
 
 
 class Waiters:
-    """Futures that resolve when the last of their messages is settled: done, parked or forgotten."""
+    """Waits that end when the last of their messages is settled (done, parked or forgotten), and at the
+    latest when patience does: what is waited for is kept, and goes on without anyone waiting for it."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[Subject, list[tuple[set[str], asyncio.Future[None]]]] = defaultdict(list)
+    def __init__(self, *, patience: float, most: int) -> None:
+        """Nobody waits for more than `patience` seconds, nor more than `most` at a time."""
+        self._patience = patience
+        self._most = most
+        self._waiting: dict[Subject, dict[asyncio.Future[None], set[str]]] = defaultdict(dict)
+        self._count = 0
         self._closed = False
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._count
+
+    @contextmanager
+    def together(self) -> Generator[None]:
+        """Tasks begun in here share one patience: they are one request, answered as one."""
+        token = _until.set(asyncio.get_running_loop().time() + self._patience)
+        try:
+            yield
+        finally:
+            _until.reset(token)
 
     def settled(self, subject: Subject, ids: Iterable[str]) -> None:
         """These messages are in a run now, or gone."""
         if subject not in self._waiting:
             return
         gone = set(ids)
-        left: list[tuple[set[str], asyncio.Future[None]]] = []
-        for wanted, future in self._waiting[subject]:
+        for future, wanted in self._waiting[subject].items():
             wanted.difference_update(gone)
-            if wanted and not future.done():
-                left.append((wanted, future))
-            elif not future.done():
-                future.set_result(None)
-        if left:
-            self._waiting[subject] = left
-        else:
-            del self._waiting[subject]
+            if not wanted:
+                _end(future)
 
     def erased(self, subject: Subject) -> None:
         """Nothing of the subject is left to wait for."""
-        for _, future in self._waiting.pop(subject, ()):
-            if not future.done():
-                future.set_result(None)
+        for future in self._waiting.get(subject, ()):
+            _end(future)
 
     def close(self) -> None:
-        """Nothing more is settled here: whoever waits, or comes later, is told to ask again."""
+        """Nothing more is settled here: whoever waits, or comes later, is told how far it has come."""
         self._closed = True
         for waiting in self._waiting.values():
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(_closing())
-        self._waiting.clear()
+            for future in waiting:
+                _end(future)
 
     async def wait(self, subject: Subject, ids: Iterable[str]) -> None:
-        """Return once none of `ids` is pending any more. Raises Overloaded when this owner shuts down."""
-        if self._closed:
-            raise _closing()
+        """Return once none of `ids` is pending any more, or there is no more waiting for it."""
         wanted = set(ids)
-        if not wanted:
+        if not wanted or self._closed or self._count >= self._most:
             return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[subject].append((wanted, future))
-        await future
+        loop = asyncio.get_running_loop()
+        until = _until.get()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting[subject][future] = wanted
+        self._count += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(loop.time() + self._patience if until is None else until):
+                    await future
+        finally:
+            self._count -= 1
+            del self._waiting[subject][future]
+            if not self._waiting[subject]:
+                del self._waiting[subject]
 
 
-def _closing() -> Overloaded:
-    return Overloaded("this owner is shutting down", remedy="send the same request again", retry_after=1.0)
+def _end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -168,7 +168,8 @@ class Settings(BaseModel):
     max_pending_messages: int = Field(100_000, ge=1)
     """Un-extracted messages of one subject beyond which adds answer 429."""
     max_inflight_requests: int = Field(512, ge=1)
-    """Requests at a time in one shard actor beyond which it answers 429."""
+    """Requests at a time in one shard actor beyond which it answers 429. As many again may wait for an
+    extraction, and take no room from these."""
 
     # caches
     hot_bytes: int = Field(512 * 1024 * 1024, ge=1024 * 1024)
@@ -243,7 +244,7 @@ class Settings(BaseModel):
     search_timeout_seconds: float = Field(5.0, gt=0)
     """How long a search may take."""
     request_timeout_seconds: float = Field(60.0, gt=0)
-    """How long a request waits for a lost actor to come back."""
+    """How long a request waits for a lost actor to come back; `wait` waits half as long for an extraction."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
     log_file: Path | None = None
