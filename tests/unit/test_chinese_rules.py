@@ -272,3 +272,41 @@ async def test_a_plan_is_called_off_in_a_clause() -> None:
     said = ("我打算去青海湖骑车。", "青海湖去不成了，上周摔了。")
     assert ("plan/-plan", "用户打算去青海湖骑车") in await _found(*said)
     assert ("plan/-plan", "用户打算去青海湖骑车") not in await _found(said[0], "他说，青海湖去不成了。")
+
+
+@pytest.mark.parametrize(
+    ("later", "denied"),
+    [
+        ("婚礼改到十二月了。", True),
+        ("婚礼取消了，唉。", True),
+        ("婚礼没取消。", False),
+        ("婚礼取消了吗？", False),
+        ("年会取消了。", False),
+    ],
+)
+async def test_any_plan_is_put_off_by_its_name(later: str, *, denied: bool) -> None:
+    found = await _found("我打算十月六号办婚礼。", later)
+    assert any(slot == "plan/-plan" for slot, _ in found) == denied
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我在用 Duolingo 学西班牙语。", {("interest/learning", "西班牙语")}),
+        ("我在顺丰开货车的。", {(TITLE, "开货车"), ("work/company", "顺丰")}),
+        ("我是汉服爱好者。", {(LIKE, "汉服")}),
+        ("我从初中就喜欢周杰伦。", {(LIKE, "周杰伦")}),
+        ("我孙女才两岁。", {("family/granddaughter_age", "2")}),
+        ("我有慢性咽炎。", {("health/condition", "咽炎")}),
+        ("平时喜欢看脱口秀。", {(LIKE, "看脱口秀")}),
+        ("我有点发炎。", set()),
+        ("不要火锅，昨天刚吃过。", set()),
+        ("我写了个开头，你看看怎么样：\n我叫沈渊，今年十七岁。", set()),
+    ],
+)
+async def test_what_else_is_said_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+async def test_one_may_tell_of_oneself_after_a_colon() -> None:
+    assert (ALLERGY, "花生") in await _found("帮我看看我的情况怎么样：\n我对花生过敏。")

@@ -38,8 +38,9 @@ _OFF = re.compile(
     r"(?:'s| is| are| has been| have been| was| got) (?:now )?(?:off|cancell?ed|called off|not happening)"
     r"|(?:i|we)(?:'ve| have)? (?:(?:had|decided) to (?:call off|cancel)|called off|cancell?ed)"
     r" (?:the|our|my) (?P<called>[\w' -]{2,60}?)(?: (?:trip|plan|plans|holiday))?"
-    r"|no (?P<no>[\w'-]+(?: [\w'-]+){0,3}?) (?:for (?:me|us)(?: this year)?|this year|after all|any ?more)"
-    r")(?: (?:now|after all|completely|altogether|this year|for now))?\s*$",
+    r"|no (?P<no>[\w'-]+(?: [\w'-]+){0,3}?) (?:for (?:me|us)(?: this year)?|this year|"
+    r"after all|any ?more|in the end)"
+    r")(?: (?:now|after all|completely|altogether|this year|for now))?\s*(?:,|$)",
     re.I,
 )
 """Any plan, named by its words."""
@@ -50,6 +51,14 @@ _CHINESE = re.compile(
     r"|(?:我们?|咱们)?(?:把)?取消了?去(?P<off>[\u3400-\u9fff]{2,10}?)的(?:计划|行程|旅行)了?"
     r")\s*$"
 )
+_ZH_OFF = re.compile(
+    r"^\s*(?:(?:唉|哎|可惜|算了|其实|最后|还是|遗憾的是)[，,\s]*)*(?:我们?的?)?"
+    r"(?P<off>(?!我|他|她|你|它|咱)[\u3400-\u9fff]{2,6}?)(?:的?(?:计划|行程|安排))?"
+    r"(?:(?:也|又|都|被|只好|临时)*(?:取消|泡汤|延期|推迟|改期|改到|改在|挪到|推到|延到).{0,12}"
+    r"|[办搞参加看]{1,2}不[成了]了)\s*$"
+)
+"""Any plan, named by its words, that will not be, or not then: "婚礼改到十二月了"."""
+_ZH_PLAN = re.compile("打算")
 _GOES = re.compile(
     r"\bplans to (?:go|travel|fly|move|visit)\b|\bis (?:travell?ing|flying|moving) |"
     r"打算(?:.{0,12}?)(?:去|飞|搬到|游)",
@@ -69,13 +78,15 @@ def called_off(message: Message, before: Sequence[Candidate], known: Sequence[Me
     if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
         return
     for sentence in _SENTENCE.split(message.content.replace("\u2019", "'")):
-        match = (journey := _ENGLISH.match(sentence) or _CHINESE.match(sentence)) or _OFF.match(sentence)
+        journey = _ENGLISH.match(sentence) or _CHINESE.match(sentence)
+        zh_off = _ZH_OFF.match(sentence)
+        match = journey or zh_off or _OFF.match(sentence)
         what = next(filter(None, match.groups()), "") if match is not None else ""
         words = set(tokens(what)) - _EMPTY
         if not words:
             continue
         standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
-        named = _GOES if journey else _AHEAD
+        named = _GOES if journey else _ZH_PLAN if zh_off else _AHEAD
         plans = {claim.text: claim for claim in standing if _is_plan(claim, message, named)}
         fitting = [claim for text, claim in plans.items() if words <= set(tokens(text))]
         if len(fitting) == 1:

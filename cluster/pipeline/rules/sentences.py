@@ -30,10 +30,11 @@ _OPEN_QUOTE = re.compile(r"[“「『].*\Z", re.S)
 _HANDED_OVER = re.compile(
     r"(?P<asked>\b(?:this|these|the following|that) (?:\w+ ){0,2}(?:poem|text|e-?mail|message|paragraph|"
     r"story|letter|lyrics|song|essay|post|tweet|review|bio|profile|cv|resume|quote|passage|article|dialogue|speech|"
-    r"joke|caption|note)s?\b[^\n]{0,80})\n\s*\n.*\Z",
+    r"joke|caption|note)s?\b[^\n]{0,80})\n\s*\n.*\Z"
+    r"|\n\s*\n[ \t]*(?:dear|hi|hello|hey) [^\n,]{1,40},[ \t]*\n.*\Z",
     re.I | re.S,
 )
-"""A line that speaks of a text, and after an empty line that text."""
+"""A line that speaks of a text, and after an empty line that text; a letter that begins in mid-message."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|St|Jr|Sr|Prof|vs|etc|e\.g|i\.e|a\.m|p\.m|U\.S|U\.K|No)|\b[A-Z])\.$"
 )
@@ -63,6 +64,7 @@ _ZH_HANDS_OVER = re.compile(
     r"^(?:\W|谢谢|好的?|嗯|那|再|麻烦|请|你)*(?:帮|给|替|把|将|看|改)[^:：\n]{0,20}(?:自我介绍|简历|文案|邮件|句子|[这下一两几]?[句段篇首封]话?|文章|"
     r"作文|周报|日报|总结|报告|诗|歌词|合同|通知|公告|稿子?|发言|评论|台词|文本|文字|译文|聊天记录|对话|代码|日记)"
     r"(?:吧|呗|哈|看看|一下)?[:：]\s*(?=\S)"
+    r"|^(?![^\n]*(?:情况|信息|症状|条件|背景|记[住下得]))[^\n]{0,40}(?:写了|写的|看看|看下|如下|怎么样|怎么改)[^\n]{0,12}[:：]\s*\n"
 )
 """Asks for work on a text, whatever the work: "帮我改下自我介绍：大家好…"."""
 _URL = re.compile(r"https?://|www\.\w|\w@\w+\.\w")
@@ -94,7 +96,7 @@ def sentences_of(content: str) -> Iterator[Sentence]:
     text = MASKS.sub(" ", text)
     text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u00a0", " ").replace("\r", "\n")
     if "\n" in text:
-        text = _HANDED_OVER.sub(r"\g<asked>", text)
+        text = _HANDED_OVER.sub(lambda match: match["asked"] or "", text)
     if "`" in text or "~~~" in text:
         text = _INLINE_CODE.sub(" ", _FENCE.sub("\n", text))
     if "<" in text:

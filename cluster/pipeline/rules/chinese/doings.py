@@ -133,11 +133,12 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 _DONE = re.compile(DONE)
+_AT_ONCE = re.compile(r"(?:刚刚?|才|已经|终于|又|也|都)*")
 _SOMEONE_ELSE = re.compile(rf"的?(?:{FRIEND})(?!.{{0,4}}[和跟]我)")
 _WHOLE_DEED = re.compile(r"(?:毕业|入职|辞职|离职|结婚|订婚|受伤|搬家|出院|住院)了$")
 
 
-@RULES.rule(rf"{SPEAKER}?(?P<v>.{{3,40}})$")
+@RULES.rule(rf"{SPEAKER}?(?!我|本人|俺|咱)(?P<v>.{{3,40}})$")
 def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.dated or context.future:
         return
@@ -152,7 +153,11 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     if len(text) < 3 or text.startswith(("的", "是", "都出")) or _SOMEONE_ELSE.match(text):
         return
-    if found.start() == 0 and len(text) < found.end() + 2 and not _WHOLE_DEED.search(text):
+    if (
+        _AT_ONCE.fullmatch(text[: found.start()])
+        and len(text) < found.end() + 2
+        and not _WHOLE_DEED.search(text)
+    ):
         return  # "跑完了": of what, only the context says
     yield Claim("event", text.replace("我", "自己"), confidence=0.85, dated=True)
 

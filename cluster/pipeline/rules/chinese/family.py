@@ -46,7 +46,7 @@ def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"我的?(?P<x>{RELATION})(?P<n>[\u4e00-\u9fff]{{2,3}}?)?(?:今年|现在|已经|刚刚?满?|"
+    rf"我的?(?P<x>{RELATION})(?P<n>[\u4e00-\u9fff]{{2,3}}?)?(?:今年|现在|已经|刚刚?满?|才|都|也|"
     rf"刚)*(?P<v>{NUMBER})(?:周)?岁半?(?:了|啦)?$"
 )
 def _relative_age(match: re.Match[str], context: Context) -> Iterator[Claim]:

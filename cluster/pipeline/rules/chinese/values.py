@@ -20,7 +20,7 @@ from cluster.pipeline.rules.lexicon import (
 # Possessive, because some of these words are made of others: nothing is ever tried twice.
 ADVERBS = (
     r"(?:也|还|真的|真|非常|特别|很|超级?|最近|一直都?|平时|平常|通常|其实|现在|目前|就是|都|比较|挺|"
-    r"蛮|从小就?|"
+    r"蛮|从(?:小学|初中|高中|大学|小)就?|"
     r"尤其|主要(?!修)|经常|常常|就(?!读|职|业)|十分|更|今年|已经|刚刚?|才|正在?|始终|依然|仍然|确实|本来就?|"
     r"真心|可(?![是以能怜])|打心底|一般|有点儿?|有些|个人|自己|本人|又|则|可是|相当|格外|无比|极其|向来)*+"
 )
@@ -45,7 +45,12 @@ COMMON_SURNAMES = (
 FRIEND = "|".join(sorted(ZH_FRIENDS, key=len, reverse=True))
 PET = "|".join(sorted(ZH_PETS, key=len, reverse=True))
 LANGUAGE = "|".join(sorted(ZH_LANGUAGES, key=len, reverse=True))
-CONDITION = "|".join(sorted(ZH_CONDITIONS, key=len, reverse=True))
+CONDITION = "|".join(
+    (
+        *sorted(ZH_CONDITIONS, key=len, reverse=True),
+        r"(?!发)[\u4e00-\u9fff]{1,5}(?:炎|结石|结节|突出|综合征|溃疡|劳损|息肉|肌瘤)",
+    )
+)
 _OCC = frozenset(ZH_OCCUPATIONS)
 _LONGEST_OCCUPATION = max(map(len, ZH_OCCUPATIONS))
 _BY_ENDING = re.compile(

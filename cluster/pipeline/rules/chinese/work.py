@@ -88,6 +88,10 @@ _NO_TRADE = re.compile(
         r"(?P<v>[\u4e00-\u9fffA-Za-z]{2,8})的$"
     ),
     rf"{SPEAKER}(?:是|就是)(?P<do>做|写|教|卖|搞|拍|画|修|跑|开)(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}})的$",
+    (
+        rf"{SPEAKER}在(?P<place>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?)(?P<do>做|写|教|卖|搞|修|跑|开)"
+        r"(?P<v>[\u4e00-\u9fffA-Za-z]{2,8})的$"
+    ),
     rf"{SPEAKER}(?:在(?P<place>[\u4e00-\u9fffA-Za-z0-9]{{2,12}}?))(?P<do>教)(?P<v>[\u4e00-\u9fff]{{2,6}})$",
 )
 def _trade(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -191,7 +195,7 @@ _ANY_EMPLOYER = frozenset(
 
 def employer_of(text: str) -> Claim | None:
     """The employer, or else the place, that somebody works at; None where it is neither."""
-    text = text.strip()
+    text = re.sub(r"(?:还|也|都|就|只|一直)+$", "", text.strip())
     if re.search(
         (
             r"家|这|那|哪|外面|外地|努力|认真|(?<!阿)里$|当前|同一|附近|一起|办公室|周末|晚上|白天|早上|"
