@@ -50,8 +50,8 @@ def serve(
     settings = settings_from(config, host=host, port=port, data_dir=data_dir)
     keyed = asyncio.run(with_store(settings, has_keys))
     check_bind(settings.host, keyed)
-    note(banner(settings, keyed=keyed))
-    run(settings)
+    note(f"starting memgrid on port {settings.port} ...")
+    run(settings, lambda: note(banner(settings, keyed=keyed)))
 
 
 def banner(settings: Settings, *, keyed: bool) -> str:

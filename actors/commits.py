@@ -29,7 +29,7 @@ CHUNK = 150
 _CHUNK_BYTES = 200_000
 """Encoded memories in one commit of several: their texts are in its change row once more."""
 
-Build = Callable[[], Changes | None | Awaitable[Changes | None]]
+Build = Callable[[], Changes | Awaitable[Changes | None] | None]
 """Called anew for every try, with no other change of this owner under way: what it builds rests on what it
 reads then, in memory or in the store."""
 

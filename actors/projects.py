@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from cluster.extraction_config import ExtractionConfigs
 from cluster.ids import Clock
 from cluster.usage import UsageReader
@@ -9,12 +11,16 @@ from cluster.wide_store.port import WideStore
 from memgrid.extraction import ExtractionConfig, ExtractionConfigOut, GroupQuery, Usage, UsageQuery
 from memgrid.subject import Subject
 
+_USAGE_DAYS = 30
+"""Days of usage that are told when none are named."""
+
 
 class Projects:
     """Operations of a tenant. They are sent to one of its subjects (`PROJECT`), whose owner answers."""
 
     def __init__(self, store: WideStore, configs: ExtractionConfigs, clock: Clock) -> None:
         self._configs = configs
+        self._clock = clock
         self._usage = UsageReader(store, clock)
 
     async def extraction_config(
@@ -31,4 +37,6 @@ class Projects:
 
     async def usage(self, subject: Subject, request: UsageQuery, request_id: str) -> Usage:
         """Runs, tokens and cost by day."""
-        return await self._usage.read(subject.tenant, request.from_, request.to)
+        last = request.to or datetime.fromtimestamp(self._clock() / 1000, UTC).date()
+        first = request.from_ or last - timedelta(days=_USAGE_DAYS - 1)
+        return await self._usage.read(subject.tenant, first, last)

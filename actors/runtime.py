@@ -16,6 +16,7 @@ import signal
 import socket
 import stat
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
@@ -222,8 +223,8 @@ def stop(settings: Settings) -> None:
     ray.shutdown()
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM."""
+def run(settings: Settings, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` is called once requests are answered."""
     configure_logs(settings)
     ended = threading.Event()
 
@@ -236,5 +237,6 @@ def run(settings: Settings) -> None:
         # the ingress, which may serve requests before its deployment says so.
         signal.signal(number, end)
     deploy(settings)
+    on_ready()
     ended.wait()
     stop(settings)

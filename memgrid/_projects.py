@@ -55,7 +55,8 @@ class ProjectsApi(Sender):
         )
         return await self._ask("set_extraction_config", request, None, ExtractionConfigOut)
 
-    async def usage(self, first: date | str, last: date | str) -> Usage:
-        """Extraction runs, tokens and cost by day, from `first` to `last`, both included."""
+    async def usage(self, first: date | str | None = None, last: date | str | None = None) -> Usage:
+        """Extraction runs, tokens and cost by day, from `first` to `last`, both included; the last thirty
+        days when neither is given."""
         request = build(UsageQuery, {"from": first, "to": last})
         return await self._ask("usage", request, None, Usage)

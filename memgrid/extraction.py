@@ -130,10 +130,12 @@ class RunDetail(RunOut):
 
 
 class UsageQuery(Request):
-    """Days in UTC, both included: at most 366."""
+    """Days in UTC, both included: at most 366. The last thirty when none is given."""
 
-    from_: Annotated[date, Field(alias="from")]
-    to: date
+    from_: Annotated[date | None, Field(alias="from")] = None
+    """29 days before `to` when it is left out."""
+    to: date | None = None
+    """Today when it is left out."""
 
     model_config = Request.model_config | {"populate_by_name": True, "serialize_by_alias": True}
 

@@ -147,12 +147,18 @@ class Ingress:
             await self._app(scope, receive, send)
             return
         call = scope[SCOPE_KEY] = Exchange(self._services)
+        asked = scope
+        head = scope["method"] == "HEAD"
+        if head:  # What GET answers, without its body: load balancers and uptime checks ask so.
+            scope = {**scope, "method": "GET"}
         identified = (REQUEST_ID_HEADER.lower().encode(), call.request_id.encode())
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 call.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), identified]
+            elif head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
         self._in_flight.inc()
@@ -175,7 +181,7 @@ class Ingress:
         finally:
             call.body.release()
             self._in_flight.dec()
-            self._finish(call, scope)
+            self._finish(call, asked)
 
     def _finish(self, call: Exchange, scope: Scope) -> None:
         seconds = time.perf_counter() - call.started

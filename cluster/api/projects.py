@@ -40,10 +40,11 @@ async def set_extraction_config(
 
 async def get_usage(
     request: Request,
-    first: Annotated[date, Query(alias="from", examples=["2026-11-01"])],
-    last: Annotated[date, Query(alias="to", examples=["2026-11-30"])],
+    first: Annotated[date | None, Query(alias="from", examples=["2026-11-01"])] = None,
+    last: Annotated[date | None, Query(alias="to", examples=["2026-11-30"])] = None,
 ) -> Response:
-    """Extraction runs, tokens and cost by day in UTC, both days included: sums over the runs themselves."""
+    """Extraction runs, tokens and cost by day in UTC, both days included: sums over the runs themselves.
+    `to` is today unless given, and `from` 29 days before it."""
     call = exchange(request)
     query = UsageQuery(from_=first, to=last)
     return json_response(await call.ask("usage", Subject(call.tenant, *PROJECT), query))

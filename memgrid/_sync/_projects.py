@@ -54,7 +54,8 @@ class ProjectsApi(Sender):
         )
         return self._ask("set_extraction_config", request, None, ExtractionConfigOut)
 
-    def usage(self, first: date | str, last: date | str) -> Usage:
-        """Extraction runs, tokens and cost by day, from `first` to `last`, both included."""
+    def usage(self, first: date | str | None = None, last: date | str | None = None) -> Usage:
+        """Extraction runs, tokens and cost by day, from `first` to `last`, both included; the last thirty
+        days when neither is given."""
         request = build(UsageQuery, {"from": first, "to": last})
         return self._ask("usage", request, None, Usage)

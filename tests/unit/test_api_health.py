@@ -140,3 +140,12 @@ def test_expositions_are_merged_family_by_family() -> None:
 def test_what_actors_say_is_read_leniently() -> None:
     said = msgspec.json.decode(b'{"status":"healthy","shards":3}', type=health_check._Said)  # pyright: ignore[reportPrivateUsage]
     assert said.status == "healthy"
+
+
+async def test_head_is_get_without_a_body() -> None:
+    api = Api()
+    async with api.client() as client:
+        for path in ("/health", "/health/ready", "/health/detailed", "/api/v1/users/li/profile"):
+            full, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (full.status_code, b"")
+            assert head.headers["Content-Type"] == full.headers["Content-Type"]

@@ -714,6 +714,18 @@ async def test_a_record_goes_with_what_it_rests_on(
     assert first.message_ids
 
 
+async def test_a_record_that_rolled_a_summary_on_goes_with_what_the_summary_was_of(
+    llm_server: ScriptedLlmServer, no_backoff: None
+) -> None:
+    async with owner(llm_server, extraction_context_messages=0) as ask:
+        llm_server.reply(answer(summary="用户住在杭州。"), answer(summary="用户住在杭州，喜欢喝茶。"))
+        first = await ask.add(ZHANG, "我住在杭州", wait=True, session_id="s")
+        await ask.add(ZHANG, "我喜欢喝茶", wait=True, session_id="s")
+        assert (await last_run(ask)).summaries == {"s": "用户住在杭州，喜欢喝茶。"}
+        await ask("delete_messages", ZHANG, ids=first.message_ids)
+        assert "杭州" not in (await last_run(ask)).model_dump_json()
+
+
 async def test_a_summary_rolls_on_through_a_session(llm_server: ScriptedLlmServer, ask: Asking) -> None:
     llm_server.reply(answer(summary="用户住在杭州。"), answer(summary="用户住在杭州，喜欢喝茶。"), answer())
     await ask.add(ZHANG, "我住在杭州", wait=True, session_id="s")
@@ -750,6 +762,8 @@ async def test_usage_is_the_sum_of_runs(llm_server: ScriptedLlmServer, no_backof
         usage = await ask("usage", OF_T, **days)
         assert [each.date for each in usage.days] == ["2025-10-09", "2025-10-12"]
         assert usage.total.runs == 5
+        assert (await ask("usage", OF_T)).total.runs == 5, "of the last thirty days"
+        assert (await ask("usage", OF_T, to="2025-10-11")).total.runs == 4
         assert await ask.owner.store.get_row("usage_days", "t\x002025-10-09") is not None
         assert await ask.owner.store.get_row("usage_days", "t\x002025-10-12") is None
         await ask("erase", Subject("t", "user", "1"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,12 @@ def run(*arguments: str) -> Result:
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Settings that a server was started with, instead of a server."""
     started: list[Settings] = []
-    monkeypatch.setattr(actors.runtime, "run", started.append)
+
+    def run(settings: Settings, on_ready: Callable[[], None]) -> None:
+        started.append(settings)
+        on_ready()
+
+    monkeypatch.setattr(actors.runtime, "run", run)
     return started
 
 

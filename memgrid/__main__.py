@@ -1,0 +1,5 @@
+"""`python -m memgrid`: the `memgrid` command."""
+
+from memgrid.cli import main
+
+main()
