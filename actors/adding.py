@@ -16,7 +16,7 @@ from actors.waiters import Waiters
 from cluster import buffer_events as events
 from cluster.ids import Clock, is_message_id, message_id, minted_at
 from cluster.jobs import JobKey, encode_job
-from cluster.model import DAY_MS, Claim, Labels, Message, Millis, Run
+from cluster.model import DAY_MS, Claim, Labels, Message, Millis
 from cluster.settings import Settings
 from cluster.tokens import count_tokens
 from cluster.wide_store.port import MAX_MESSAGE_BYTES, WideStore
@@ -81,7 +81,7 @@ class Adding:
                 await self._vectors.soon(subject)
             status, results = await self.outcome(resident, ids)
             return AddResult(
-                memory_id=next((change.id for change in results), None),
+                memory_id=next((change.id for change in results if change.event != "DELETE"), None),
                 job_id=encode_job(JobKey(subject.kind, subject.id, first, last)),
                 status=status,
                 message_ids=ids,
@@ -99,28 +99,12 @@ class Adding:
         wanted = set(ids)
         if any(wanted.intersection(run.input_ids) for run in resident.parked.values()):
             return "parked", []
+        # Another owner may have deleted what an extraction has found: no text of that is told.
+        await self._residents.follow(resident)
         results: list[MemoryChange] = []
         for run in await self._store.runs_of(resident.subject, ids):
-            results.extend(await self._results(resident, run))
+            results.extend(await self._loop.results.of(resident, run))
         return "done", results
-
-    async def _results(self, resident: Resident, run: Run) -> list[MemoryChange]:
-        if (remembered := self._loop.results(run)) is not None:
-            return remembered
-        results: list[MemoryChange] = []
-        for memory_id in run.memory_ids:
-            for change in await self._store.memory_history(resident.subject, memory_id):
-                if change.run_id == run.id:
-                    results.extend(
-                        MemoryChange(
-                            id=entry.memory_id,
-                            event=entry.event,
-                            memory=entry.new_text,
-                            old_memory=entry.old_text,
-                        )
-                        for entry in change.entries
-                    )
-        return results
 
     async def _append(
         self, resident: Resident, request: AddRequest, request_id: str

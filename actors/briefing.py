@@ -60,6 +60,8 @@ class Briefing:
         for message in messages:
             groups.setdefault(message.labels.get("group"), []).append(message)
         summaries = summaries_of(resident.head.settings)
+        if summaries and trace.summarised is None:
+            trace.summarised = resident.head.revision
         topics = await self._profiles.rules(resident.subject.tenant)
         candidates: list[Candidate] = []
         whole = Extraction(candidates=(), extractor=self.name)

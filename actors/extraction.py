@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
@@ -15,13 +14,14 @@ from actors.briefing import Briefing
 from actors.commits import CHUNK, Commits, in_chunks
 from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident, Residents
+from actors.run_results import RunResults
 from actors.waiters import Waiters
 from cluster import buffer_events as events
 from cluster.buffer import ShardBuffers
 from cluster.ids import Clock, minted_at, new_id
 from cluster.llm.errors import NotTried
 from cluster.logs import get_log
-from cluster.model import DAY_MS, ChangeEntry, Changes, Memory, Message, Run
+from cluster.model import DAY_MS, Changes, Memory, Message, Run
 from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
 from cluster.pipeline.port import Extraction
 from cluster.pipeline.recalled import without_recalled
@@ -30,11 +30,10 @@ from cluster.profile_topics import TopicRules
 from cluster.summaries import with_summaries
 from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
 from memgrid.errors import InvalidInput, MemgridError, Overloaded
-from memgrid.models import MemoryChange, SourceType
+from memgrid.models import SourceType
 from memgrid.subject import Subject
 
 _log = get_log()
-_KEPT_RESULTS = 2048
 _CONTENDED_ROUNDS = 20
 _MAX_LOOK_BACK = 200
 
@@ -69,7 +68,7 @@ class ExtractionLoop:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._drained = asyncio.Event()
-        self._results: OrderedDict[str, list[MemoryChange]] = OrderedDict()
+        self.results = RunResults(store)
         self.done = 0
         self.parked = 0
         self.failed = 0
@@ -100,10 +99,6 @@ class ExtractionLoop:
                 case events.UnloadRefused():
                     pass
         self._set_timer()
-
-    def results(self, run: Run) -> list[MemoryChange] | None:
-        """What a recent run did; None when this owner does not remember."""
-        return self._results.get(run.id)
 
     async def drive(self, resident: Resident, run: Run) -> None:
         """Extract the messages of a parked run again. Raises what the extraction raises."""
@@ -248,7 +243,7 @@ class ExtractionLoop:
                     continue
                 self._briefing.settled(run_id)
                 self.claims_dropped += run.dropped
-                self._remember(run, decisions.entries)
+                self.results.remember(run, decisions.entries)
                 if decisions.delete:
                     _log.warning("caps dropped memories", run_id=run_id, dropped=len(decisions.delete))
                 return False
@@ -410,16 +405,6 @@ class ExtractionLoop:
         )
         older = [message for message in page.messages if message.id < first.id]
         return older[: self._context_messages][::-1]
-
-    def _remember(self, run: Run, entries: Sequence[ChangeEntry]) -> None:
-        self._results[run.id] = [
-            MemoryChange(
-                id=entry.memory_id, event=entry.event, memory=entry.new_text, old_memory=entry.old_text
-            )
-            for entry in entries
-        ]
-        while len(self._results) > _KEPT_RESULTS:
-            self._results.popitem(last=False)
 
 
 def _context(earlier: Sequence[Message], repeats: Repeats) -> list[Message]:

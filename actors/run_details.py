@@ -7,7 +7,7 @@ from actors.resident import Residents
 from actors.views import message_out, run_out
 from cluster.model import Run
 from cluster.pipeline.port import LlmCall
-from cluster.run_record import RunRecord, decode
+from cluster.run_record import RunRecord, decode, deleted_since, standing_record
 from cluster.wide_store.port import WideStore
 from memgrid.errors import NotFound
 from memgrid.extraction import DroppedClaim, RunCall, RunDecision, RunDetail
@@ -32,14 +32,14 @@ class RunDetails:
         async with self._residents.use(subject, fresh=True) as resident:
             found = await self._store.get_messages(subject, run.input_ids[:_MESSAGES])
             messages = [message_out(message, status_of(resident, message.id)) for message in found]
-            body = await self._store.run_record(subject, run.id)
+            body = await standing_record(
+                self._store,
+                subject,
+                run.id,
+                memory_ids={memory.id for memory in resident.hot.memories()},
+                deleted_since=lambda revision: deleted_since(self._store, subject, revision),
+            )
             record = None if body is None else decode(body)
-            if record is not None:
-                earlier, known = record.shown()
-                there = {message.id for message in await self._store.get_messages(subject, sorted(earlier))}
-                memories = {memory.id for memory in resident.hot.memories()}
-                if not (earlier <= there and known <= memories):
-                    record = None  # an answer may repeat what was shown, and some of that is forgotten
         return _detail(run, record).model_copy(update={"messages": messages})
 
 

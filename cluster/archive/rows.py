@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from cluster.archive.lines import RunRecordRow, SubjectRow, VectorRow, encode
 from cluster.model import Head, Millis
+from cluster.run_record import deletes, standing_record
 from cluster.wide_store.codec import vector_to_bytes
 from cluster.wide_store.port import MessageQuery, StoredVector, WideStore
 from memgrid.subject import Subject
@@ -50,13 +51,22 @@ async def subject_rows(
     runs.reverse()
     for run in runs:
         yield "run", encode(run)
-    after = 0
+    after = last_deletion = 0
     while changes := await store.changes(subject, after, _PAGE):
         for change in changes:
             yield "change", encode(change)
+            if deletes(change):
+                last_deletion = change.revision
         after = changes[-1].revision
+
+    async def deleted_since(revision: int) -> bool:
+        return last_deletion > revision
+
+    memory_ids = {memory.id for memory in loaded.memories}
     for run in runs:
-        record = await store.run_record(subject, run.id)
+        record = await standing_record(
+            store, subject, run.id, memory_ids=memory_ids, deleted_since=deleted_since
+        )
         if record is not None:
             yield "run_record", encode(RunRecordRow(run=run.id, record=record))
     cursor: str | None = None

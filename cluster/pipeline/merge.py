@@ -269,7 +269,8 @@ class _Merge:
         return new
 
     def close(self, memory: Memory, by: Memory, at: Millis) -> None:
-        """Supersede `memory` by `by`, whose claim holds from `at`."""
+        """Supersede `memory` by `by`, whose claim holds from `at`. The entry names the other by its id
+        only: its text must go when it is deleted, and this memory's history stays."""
         self.touched[memory.id] = msgspec.structs.replace(
             memory,
             valid_to=max(at, memory.valid_from or at),
@@ -281,7 +282,6 @@ class _Merge:
                 memory_id=memory.id,
                 event="SUPERSEDE",
                 old_text=memory.text,
-                new_text=by.text,
                 reason=f"superseded by {by.id}",
             )
         )

@@ -112,6 +112,8 @@ class Trace:
         self.dropped: list[Dropped] = []
         self.prompts: dict[str, str] = {}
         """The instructions used, by version."""
+        self.summarised: int | None = None
+        """The subject's revision when summaries of before were first shown; None when none were."""
 
     @property
     def input_tokens(self) -> int:

@@ -20,6 +20,7 @@ from cluster.archive.importing import Report, import_archive, verify_archive
 from cluster.archive.lines import Tally, row_hash
 from cluster.archive.reading import DamagedArchive, check_archive
 from cluster.model import ChangeEntry, Changes, Claim, Head, Message
+from cluster.run_record import RunRecord, encode
 from cluster.search_index.imported import bell, unput
 from cluster.wide_store.port import ApiKeyRow, Replay, WideStore
 from cluster.wide_store.sqlite import SqliteStore
@@ -68,6 +69,10 @@ async def stores(count: int = 2) -> AsyncIterator[list[SqliteStore]]:
             await store.close()
 
 
+def record_saying(words: str) -> bytes:
+    return encode(RunRecord(prompts={"extract": words}))
+
+
 async def archived(store: WideStore, **scope: Any) -> bytes:
     out = io.BytesIO()
     await export_archive(store, out, clock=clock, **scope)
@@ -107,10 +112,10 @@ async def fill(store: WideStore, subject: Subject = USER) -> list[Message]:
     )
     done = run(*said[:2], memory_ids=(old.id,), cost=0.25)
     parked = run(said[2], status="parked", error="no answer")
-    await store.put_run_record(subject, 0, done.id, "提示词\0".encode())
+    await store.put_run_record(subject, 0, done.id, record_saying("提示词\0"))
     await put(store, subject, put=(gone, old), entries=added(gone, old), runs=(done,), run_id=done.id)
     await put(store, subject, runs=(parked,), run_id=parked.id)
-    await store.put_run_record(subject, 0, parked.id, b"\xff")
+    await store.put_run_record(subject, 0, parked.id, record_saying(""))
     closed = msgspec.structs.replace(old, superseded_by=kept.id, valid_to=NOW + 5, links=(kept.id,))
     supersede = ChangeEntry(memory_id=old.id, event="SUPERSEDE", old_text=old.text, reason="不再")
     await put(store, subject, put=(closed, kept), entries=(supersede, *added(kept)))
@@ -236,7 +241,7 @@ async def live(store: WideStore, history: list[tuple[Subject, tuple[str, Any]]])
                 Changes(commit_id=f"c{number}", at=NOW, actor="api", entries=tuple(entries), **value),
             )
             for each in value["runs"]:
-                await store.put_run_record(subject, head.generation, each.id, each.id.encode())
+                await store.put_run_record(subject, head.generation, each.id, record_saying(each.id))
 
 
 @given(history=histories)
