@@ -45,6 +45,7 @@ ENGLISH: tuple[Case, ...] = (
     _case("Love hiking and jazz.", says={LIKE: ["hiking", "jazz"]}),
     _case("My sister called. Moved to Berlin last week."),
     _case("Love your work!"),
+    _case("Learning German has been tough. Married to the Mob is a good film."),
     _case("Work as a team."),
     _case("Live in the moment."),
     # What others say ends where the speaker sets their own words against it.
@@ -142,6 +143,29 @@ ENGLISH: tuple[Case, ...] = (
         says={HOME: "Ghent", COMPANY: "IKEA", TITLE: "engineer"},
     ),
     _case("I do love baking", says={LIKE: "baking"}),
+    _case("Can you reply politely?\n\nHi Graham,\nI'm allergic to sheep.\nBest, Winnie"),
+    _case("I'm an engineer at 43.", says={TITLE: "engineer"}),
+    _case("I work at 3M.", says={COMPANY: "3M"}),
+    _case(
+        "I'm Tomasz, 29, from Oslo originally but I've lived in Dublin for about five years.",
+        says={NAME: "Tomasz", AGE: "29", FROM: "Oslo", HOME: "Dublin"},
+    ),
+    _case("I came to Canada from Eritrea in 2011.", says={FROM: "Eritrea"}),
+    _case(
+        "I speak Tigrinya, Arabic and English. I speak Klingon.",
+        says={"basic_info/language_spoken": ["Tigrinya", "Arabic", "English"]},
+    ),
+    _case("I've had insomnia for years", says={CONDITION: "insomnia"}),
+    _case(
+        "I train for triathlons 5 days a week",
+        says={"habit/routine": "trains for triathlons 5 days a week"},
+    ),
+    _case("My mom was diagnosed with Parkinson's.", says={"family/mother_condition": "Parkinson's"}),
+    _case("My son has a severe egg allergy.", says={"family/son_allergy": "egg"}),
+    _case("Gift ideas for my boss Ann?", says={"social/boss_name": "Ann"}),
+    _case("Should I call my son Max?"),
+    _case("I'm a nurse, you'd think I know.", says={TITLE: "nurse"}),
+    _case("Pretend to be my date. I'm a nurse.", "I'm a vet.", says={TITLE: "vet"}),
     # Couples part.
     _case(
         "Marco and I broke up last week.", says={EVENT: "User broke up with Marco in the week of 2023-05-01"}

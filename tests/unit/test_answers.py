@@ -14,6 +14,8 @@ ANSWERS = [
         "Gareth Pugh",
     ),
     ("What is your name?", "Thanks, it's Ben", "name", "Ben"),
+    ("Your name, please?", "Brenda Lomax", "name", "Brenda Lomax"),
+    ("Any dislikes?", "can't stand beetroot", "dislike", "beetroot"),
     ("Where do you live?", "in Lisbon, near the river. And you?", "residence", "Lisbon"),
     ("Where are you from originally?", "Brazil", "hometown", "Brazil"),
     ("Where do you work?", "Google", "company", "Google"),

@@ -54,6 +54,7 @@ OFF_BY_NAME = [
     ("I have a dentist appointment tomorrow.", "My dentist appointment got cancelled.", "dentist"),
     ("I'm running a marathon next month.", "We had to cancel our marathon", "marathon"),
     ("I signed up for the Ghent marathon next month.", "stress fracture. no marathon for me", "marathon"),
+    ("We're getting a puppy next week.", "no puppy in the end, the breeder is dodgy", "puppy"),
     ("We're flying to Japan next month.", "We're no longer flying to Japan", "Japan"),
 ]
 

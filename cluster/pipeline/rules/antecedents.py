@@ -164,13 +164,16 @@ def chinese_relative(clause: str, heard: Heard) -> tuple[str, int] | None:
     return None if word is None else (f"我{word}", len(found["p"]))
 
 
+_BEGINNING = re.compile(r"(?:^|(?<=[.!?\n]))\W*[A-Z][a-z]+\b(?! (?:is|was|has|had)\b)")
+"""A word that is capitalised because a sentence begins with it."""
 _ANYONE = re.compile(r"\b(?:he|she|they|his|her|him|their|them)\b", re.I)
 
 
 def is_alone(heard: Heard) -> bool:
     """Whether nobody but the speaker can be meant where an English clause has no subject: nobody else was
     mentioned in the message before it, nor in what it answers."""
-    said = f"{as_speaker(heard.reply)}\n{heard.here}"
+    reply = _BEGINNING.sub(lambda match: match[0].lower(), as_speaker(heard.reply))
+    said = f"{reply}\n{heard.here}"
     return len(said) <= MAX_HEARD and not _mentions(said) and _ANYONE.search(said) is None
 
 

@@ -89,6 +89,8 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
         text, mentions = _mask_dates(sentence, said_at)
     carried: DateMention | None = None
     reported = False
+    if sentence.question:
+        found.extend(Said(claim, sentence, None) for claim in english.presupposed(text))
     clauses = en.split_clauses(text, question=sentence.question)
     for number, clause in enumerate(clauses):
         if reported and not _BUT_I.match(clause):

@@ -20,7 +20,7 @@ _BEGINS = re.compile(
     r"\b(?:let'?s|can we|shall we|could we|want to|wanna) (?:(?:do|start|play|have) (?:an?|some)"
     r" (?:[\w-]+ ){0,3})?role-?play"
     r"|\bi(?:'ll be|'m| am) (?:the |an? |your )?[\w' -]{2,40}?,? and you(?:'re| are|'ll be) (?:the|an?|my)\b"
-    r"|\bpretend (?:that )?(?:i'?m|i am|you'?re|you are|we'?re|we are|to be)\b"
+    r"|\bpretend (?:that )?(?:i'?m|i am|we'?re|we are)\b"
     r"|\b(?:you be|(?:you |can you |could you )(?:play|act as)|you'?re|you are|act as) (?:an?|the|my)"
     r" [\w' -]{2,40}?,? and i(?:'ll| will|'m| am)(?: be| play)? (?:an?|the|your)\b"
     r"|\bi(?:'ll| will) (?:be|play) (?:the|your) [\w' -]{2,40}?,? (?:and )?you(?:'ll| will|'re| are)?"

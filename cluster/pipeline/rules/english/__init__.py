@@ -18,6 +18,11 @@ _RULES = [
 _FIRST_PERSON = re.compile(r"\b(?:i|i'm|im|my|our|we|me|this is)\b", re.I)
 
 
+def presupposed(text: str) -> list[Claim]:
+    """What even a question takes for granted: "a gift for my boss Ann?" """
+    return list(family.apposed_names(text))
+
+
 def claims_in(clause: str, context: Context) -> list[Claim]:
     """The claims that one clause makes about its speaker."""
     if _FIRST_PERSON.search(clause) is None:

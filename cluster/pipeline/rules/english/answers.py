@@ -29,7 +29,7 @@ _ASKED: Final = tuple(
     for question, answer, said in (
         (
             r"(?:(?:what's|what is|what was|may i (?:have|ask|know)|(?:can|could) i (?:have|get|take)|"
-            r"(?:can|could) you (?:give|tell) me) your (?:(?:full|first) )?name\b.*|your name)",
+            r"(?:can|could) you (?:give|tell) me) your (?:(?:full|first) )?name\b.*|your name(?:,? please)?)",
             _A_NAME,
             "my name is {v}",
         ),

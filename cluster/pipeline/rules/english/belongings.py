@@ -18,14 +18,17 @@ _LANG = "|".join(sorted(EN_LANGUAGES))
 @RULES.rule(
     (
         rf"i (?:(?:can|also|only|already|fluently) )*speak (?:(?:fluent|some|a little|a bit of|basic|both|"
-        rf"good) )*(?P<rest>(?:{_LANG})\b.*)$"
+        rf"good) )*(?P<rest>(?:{_LANG}|(?-i:[A-Z][a-z]+))\b.*)$"
     ),
     rf"{I_AM} (?:(?:also|pretty|quite) )*(?:fluent|bilingual) in (?P<rest>(?:{_LANG})\b.*)$",
     rf"my (?:native|first|mother) (?:language|tongue)(?:'s| is) (?P<rest>(?:{_LANG})\b.*)$",
 )
 def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    for word in re.split(r"\s*,?\s+and\s+(?:a (?:little|bit of) |some )?|\s*,\s*|\s+", match["rest"]):
-        if word.strip(".!").lower() not in EN_LANGUAGES:
+    words = re.split(r"\s*,?\s+and\s+(?:a (?:little|bit of) |some )?|\s*,\s*|\s+", match["rest"])
+    among_known = any(word.strip(".!").lower() in EN_LANGUAGES for word in words)
+    for word in words:
+        known = word.strip(".!").lower() in EN_LANGUAGES
+        if not known and not (word[:1].isupper() and among_known):
             break
         yield Claim("language", word.strip(".!").capitalize())
 

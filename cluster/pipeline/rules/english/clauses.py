@@ -10,7 +10,8 @@ HYPOTHETICAL = re.compile(
     r"imagine|suppose|supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
-    r"in (?:the|my|this|that|a) (?:story|novel|book|game|movie|film|play|show|script|screenplay))\b|'d\b",
+    r"in (?:the|my|this|that|a) (?:story|novel|book|game|movie|film|play|show|script|screenplay))\b|"
+    r"(?<!\byou)'d\b",
     re.I,
 )
 JOKE = re.compile(
@@ -143,15 +144,25 @@ _ELIDED = tuple(
             "i'm",
             r"(?:allergic to|married|divorced|separated from|engaged|(?:originally )?from (?-i:[A-Z]\w*)|"
             r"based in|living in|"
-            r"working (?:at|for|as)|learning|studying|training for|planning (?:to|on)|flying to|moving to|"
+            r"working (?:at|for|as)|learning|studying|majoring in|saving for|training for|"
+            r"planning (?:to|on)|flying to|moving to|"
             r"travell?ing to|terrified of|afraid of|\d+ years old)",
         ),
     )
 )
 
 
+_HAS_VERB = re.compile(
+    r"\b(?:is|was|are|were|has|isn't|wasn't|hasn't|can(?!')|will|makes?|takes?|helps?|feels?|seems?|sounds?)\b",
+    re.I,
+)
+"""Of which what stands before it is the subject: "Learning German has been tough"."""
+
+
 def with_subject(clause: str) -> str:
     """A clause that leaves its subject out, as a diary does, with "I": "Finally moved to Rome"."""
+    if _HAS_VERB.search(clause):
+        return clause
     for pattern, subject in _ELIDED:
         if pattern.match(clause):
             return f"{subject} {clause}"

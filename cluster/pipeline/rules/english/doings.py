@@ -24,7 +24,8 @@ RULES: Rules[Context] = Rules(re.IGNORECASE)
 _EVERY = (
     r"(?:every|each) (?:single )?(?:day|morning|evening|night|week|weekend|month|year|summer|winter|"
     r"spring|fall|autumn|monday|tuesday|wednesday|thursday|friday|saturday|sunday|other day)s?|(?:once|"
-    r"twice|three times|four times|five times|several times) (?:a|per) (?:day|week|month|year)|on "
+    r"twice|three times|four times|five times|several times|(?:[2-6]|two|three|four|five|six) days) "
+    r"(?:a|per) (?:day|week|month|year)|on "
     r"(?:weekends|weekdays|mondays|tuesdays|wednesdays|thursdays|fridays|saturdays|sundays)|daily"
 )
 _HABIT = re.compile(rf"^(?P<body>.{{2,60}}?) (?P<every>{_EVERY})\b(?P<after>.*)$", re.I)

@@ -65,7 +65,7 @@ def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"my (?:(?:eldest|oldest|youngest|older|younger|little|big|only|baby) "
-    rf")?(?P<x>{RELATION})(?P<rest>(?:'s| is| has| works| lives| turned| just)\b.*)$"
+    rf")?(?P<x>{RELATION})(?P<rest>(?:'s| is| has| was| works| lives| turned| just)\b.*)$"
 )
 def _relative(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
@@ -110,7 +110,11 @@ def _relative_health(about: str, state: str) -> Iterator[Claim]:
         yield Claim("family_condition", condition_of(ill[1]), about=about)
     elif diet := re.match(rf"is {adverbs}(vegetarian|vegan|pescatarian)\b", state, re.I):
         yield Claim("family_diet", diet[1].lower(), about=about)
-    elif has := re.match(r"has (?:also )?(?:(?:mild|severe|chronic|bad) )?(.+)$", state, re.I):
+    elif allergy := re.match(r"has an? (?:\w+ )??(\w+) allergy\b", state, re.I):
+        yield from (Claim("family_allergy", value, about=about) for value in allergens_in(allergy[1]))
+    elif has := re.match(
+        r"(?:has|was diagnosed with) (?:also )?(?:(?:mild|severe|chronic|bad) )?(.+)$", state, re.I
+    ):
         yield from (Claim("family_condition", value, about=about) for value in conditions_in(has[1]))
 
 
@@ -267,6 +271,8 @@ def apposed_names(clause: str) -> Iterator[Claim]:
     """The names that stand beside what somebody is to the speaker: "dinner with my uncle Bob". Whatever the
     clause says of them, that is what they are called."""
     for match in _APPOSED.finditer(clause):
+        if re.search(r"\b(?:call|name|calling|naming) $", clause[: match.start()], re.I):
+            continue  # "Shall I call my son Max?"
         name, relation = match["v"] or match["w"], match["x"].lower()
         if name.lower() in EN_NOT_NAMES | EN_LANGUAGES or name.lower() in EN_RELATIONS:
             continue

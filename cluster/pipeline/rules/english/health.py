@@ -26,7 +26,8 @@ CONDITION_ADJECTIVE = (
     r"colour[- ]?blind|deaf|dyslexic|asthmatic|epileptic|anemic|celiac|coeliac|nearsighted|hard of hearing"
 )
 _HOW_OFTEN = re.compile(
-    r"\s+(?:(?:maybe|about|around|like|roughly) )?(?:once|twice|\w+ times|every|all the time)\b.*$"
+    r"\s+(?:(?:maybe|about|around|like|roughly) )?(?:once|twice|\w+ times|every|all the time|since|"
+    r"for (?:\w+ )?(?:years|months|ages)|most days)\b.*$"
 )
 
 # Said to be funny: nobody's body reacts to these.

@@ -59,8 +59,8 @@ def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"(?:I'm|I am|Im|i'm|i am) {NAME}(?P<rest>, an? .{{4,120}}|[,.! ]*(?:by the "
-        rf"way|here|"
+        rf"(?:I'm|I am|Im|i'm|i am) {NAME}(?P<rest>, (?:an? |\d{{1,2}}(?:,|$)|from [A-Z]).{{0,120}}|"
+        rf"[,.! ]*(?:by the way|here|"
         rf"nice to meet you|and (?:I|i)\b.*)?)$"
     ),
     rf"(?:This is|this is) {NAME}(?P<rest> (?:here|speaking)\b.*)$",
@@ -78,6 +78,12 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
             yield from occupation_of(match["rest"].split(" ", 2)[2])
             if home := re.search(rf"\b(?:living|based) in {PLACE}{END}", match["rest"]):
                 yield Claim("residence", home["v"])
+        if age := re.match(r", ([1-9]\d)(?:,|$)", match["rest"]):
+            yield Claim("age", age[1])
+        if (origin := re.search(rf", from {PLACE}(?: originally)?{END}", match["rest"])) and (
+            place := place_of(origin["v"])
+        ):
+            yield Claim("hometown", place)
     elif value and value.lower() in EN_NATIONALITIES:
         yield Claim("nationality", value)
 
@@ -124,7 +130,8 @@ def gender_of(text: str) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"(?:{I_AM}|we're|we are) (?:originally |actually |both )*from {PLACE}{END}",
-    rf"i (?:come|came|hail) from {PLACE}{END}",
+    rf"i (?:come|hail) from {PLACE}{END}",
+    rf"i (?:came|emigrated|immigrated) (?:here |over )?(?:to (?:the )?[A-Z]\w+ )?from {PLACE}{END}",
     rf"(?:i (?:grew up|was raised|was born and raised) in|my home ?town(?:'s| is)) {PLACE}{END}",
     rf"i was born in {PLACE}{END}",
     case=False,
@@ -170,6 +177,7 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"i(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*(?:moved|relocated)(?: back| "
         rf"over| out| down| up| here)*(?: from [A-Z][\w ,.'-]{{1,40}}?)? to {PLACE}{END}"
     ),
+    rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
     rf"i(?:'ve| have) lived in {PLACE}{END}",
     rf"(?:my home is|my home's) in {PLACE}{END}",
     rf"(?:my (?:house|apartment|place|home) is) in {PLACE}{END}",
@@ -182,7 +190,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = place_of(match["v"])
     moved = "moved" in match[0].lower() or "relocated" in match[0].lower()
-    if re.match(r"i(?:'ve| have)? lived", match[0], re.I) and not context.dated:
+    lasting = match.string[match.end() :].startswith("for ")
+    if re.match(r"i(?:'ve| have)? lived", match[0], re.I) and not context.dated and not lasting:
         return  # "I've lived in Japan and Korea": perhaps not now
     typed_small = match[0][0] == "i" and value is not None and value.islower()
     if value and (proper(value) or typed_small) and not (context.future and moved):

@@ -21,7 +21,10 @@ from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
 
-_ORGANISATION = r"(?:the )?(?-i:[A-Z0-9][\w&.'\-]*(?: (?:(?:of|and|for|&|at|the) )?[A-Z][\w&.'\-]*){0,5})"
+_ORGANISATION = (
+    r"(?:the )?(?-i:(?=[\d.,]*[A-Za-z\u00c0-\u024f])"
+    r"[A-Z0-9][\w&.'\-]*(?: (?:(?:of|and|for|&|at|the) )?[A-Z][\w&.'\-]*){0,5})"
+)
 _SOME_EMPLOYER = (
     r"an? (?:[\w\-]+ ){0,3}?(?:company|firm|startup|start-up|bank|hospital|school|university|agency|studio|"
     r"restaurant|store|shop|clinic|lab|bakery|hotel|factory|library|museum|charity|nonprofit|"
