@@ -130,30 +130,31 @@ class RayTransport:
                 user_id=item.user_id, agent_id=item.agent_id, app_id=item.app_id, run_id=item.run_id
             )
             if subject is None:
-                raise InvalidInput(
-                    "whose memory is meant?",
-                    field=f"items.{place}.user_id",
-                    remedy="give one of user_id, agent_id, app_id, run_id",
+                results[place] = _failed(
+                    place,
+                    InvalidInput(
+                        "whose memory is meant?",
+                        field="user_id",
+                        remedy="give one of user_id, agent_id, app_id, run_id",
+                    ),
                 )
-            groups.setdefault(subject, []).append(place)
+            else:
+                groups.setdefault(subject, []).append(place)
 
         async def add(subject: SubjectRef, places: list[int]) -> None:
             for place in places:
-                results[place] = await self._add_one(subject, request.items[place])
+                results[place] = await self._add_one(place, subject, request.items[place])
 
         await asyncio.gather(*(add(subject, places) for subject, places in groups.items()))
         done = [item for item in results if item is not None]
         failed = sum(1 for item in done if item.error is not None)
         return BatchAddResult(results=done, succeeded=len(done) - failed, failed=failed)
 
-    async def _add_one(self, subject: SubjectRef, item: AddRequest) -> BatchItem:
+    async def _add_one(self, place: int, subject: SubjectRef, item: AddRequest) -> BatchItem:
         try:
             answer = await self._router.call(self._call("add", item, subject))
         except MemgridError as error:
-            detail = ErrorDetail(
-                code=error.code, message=error.message, field=error.field, remedy=error.remedy
-            )
-            return BatchItem(error=detail)
+            return _failed(place, error)
         return BatchItem(result=AddResult.model_validate_json(answer))
 
     async def _health(self) -> HealthDetail:
@@ -173,6 +174,18 @@ class RayTransport:
         return HealthDetail.model_validate(
             {"timestamp": time.time(), "components": components, "overall": overall}
         )
+
+
+def _failed(place: int, error: MemgridError) -> BatchItem:
+    return BatchItem(
+        error=ErrorDetail(
+            code=error.code,
+            message=error.message,
+            field=f"items.{place}" + (f".{error.field}" if error.field else ""),
+            remedy=error.remedy,
+            retry_after=error.retry_after,
+        )
+    )
 
 
 class RayMemgrid(MemgridApi):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Body, Header, Path, Query
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cluster.api import across, examples
-from cluster.api.errors import detail_of, documented
+from cluster.api.errors import detail_of, documented, from_validation
 from cluster.api.exchange import Exchange, Whose, exchange, json_response
 from cluster.api.language import language_of
 from cluster.api.parameters import (
@@ -26,12 +25,12 @@ from cluster.api.parameters import (
 from cluster.api.route import Section
 from cluster.ids import new_id
 from cluster.texts import text
+from memgrid import models
 from memgrid.errors import InvalidInput, MemgridError, PayloadTooLarge
 from memgrid.models import (
     AddRequest,
     AddResult,
     Answer,
-    BatchAddRequest,
     BatchAddResult,
     Count,
     History,
@@ -80,6 +79,22 @@ def whose_of(request: AddRequest | SearchQuery | ListQuery) -> Whose:
 # --- add --------------------------------------------------------------------------------------
 
 
+def _each(item: Any, validate: ValidatorFunctionWrapHandler) -> AddRequest | MemgridError:
+    """What is wrong with one item is that item's outcome; without an object there is no item."""
+    try:
+        return validate(item)
+    except ValidationError as error:
+        if not isinstance(item, dict):
+            raise
+        return from_validation(error.errors(include_url=False))
+
+
+class BatchAddRequest(models.BatchAddRequest):
+    """Adds, each taken or refused on its own."""
+
+    items: Annotated[list[Annotated[AddRequest, WrapValidator(_each)]], Field(min_length=1, max_length=1000)]
+
+
 async def add_memories(
     request: Request,
     body: Annotated[AddRequest, Body(openapi_examples=examples.ADD)],
@@ -102,33 +117,38 @@ async def add_batch(
 ) -> Response:
     """Several adds in one request. Each succeeds or fails on its own, and its result is in its place.
     Subjects are served side by side, the items of one subject in their order. An Idempotency-Key covers
-    the batch: each item without a key of its own gets that key and its place.
+    the batch: each item without a key of its own gets that key and its place. Items that `wait` share the
+    time of one.
     """
     call = exchange(request)
-    queues: dict[Subject, list[tuple[int, Call]]] = defaultdict(list)
+    answers: list[bytes | MemgridError] = []
+    calls: list[tuple[int, Call]] = []
     for place, item in enumerate(body.items):
+        answers.append(b"")
+        if isinstance(item, MemgridError):
+            answers[place] = item
+            continue
         key = f"{idempotency_key}#{place}" if idempotency_key and not item.idempotency_key else None
         try:
             subject = _prepare(call, item, key)
-        except InvalidInput as error:
-            error.field = f"items.{place}.{error.field}" if error.field else f"items.{place}"
-            raise
+        except MemgridError as error:
+            answers[place] = error
+            continue
         # Message ids derive from the request id: every item needs one of its own.
-        queues[subject].append((place, Call("add", subject, item, new_id())))
-    answers: list[bytes | MemgridError] = [b""] * len(body.items)
+        calls.append((place, Call("add", subject, item, new_id())))
     limit = call.services.settings.request_timeout_seconds
-    for turn in range(max(map(len, queues.values()))):
-        row = [queue[turn] for queue in queues.values() if turn < len(queue)]
-        replies = await call.services.router.call_many([one for _, one in row], timeout=limit)
-        for (place, _), reply in zip(row, replies, strict=True):
-            answers[place] = reply
+    replies = await call.services.router.call_many([one for _, one in calls], timeout=limit)
+    for (place, _), reply in zip(calls, replies, strict=True):
+        answers[place] = reply
     added = text("memory_added", language_of(request))
-    parts = [
-        b'{"error":%b}' % msgspec.json.encode(detail_of(answer, call.request_id))
-        if isinstance(answer, MemgridError)
-        else b'{"result":%b}' % _with_text(answer, added)
-        for answer in answers
-    ]
+    parts: list[bytes] = []
+    for place, answer in enumerate(answers):
+        if isinstance(answer, MemgridError):
+            error = detail_of(answer, call.request_id)
+            error["field"] = f"items.{place}" + (f".{answer.field}" if answer.field else "")
+            parts.append(b'{"error":%b}' % msgspec.json.encode(error))
+        else:
+            parts.append(b'{"result":%b}' % _with_text(answer, added))
     failed = sum(isinstance(answer, MemgridError) for answer in answers)
     return json_response(
         b'{"results":[%b],"succeeded":%d,"failed":%d}' % (b",".join(parts), len(parts) - failed, failed)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -111,7 +112,7 @@ async def test_created_at_inside_a_message_is_when_it_was_said() -> None:
     assert request.messages[0].model_extra == {"created_at": "2023-05-08T13:56:00+08:00"}
 
 
-async def test_batch_serves_users_side_by_side_and_each_users_items_in_order() -> None:
+async def test_batch_gives_the_owners_all_it_has_for_them_in_order() -> None:
     api = Api()
 
     def answer(call: Call) -> m.AddResult:
@@ -134,18 +135,50 @@ async def test_batch_serves_users_side_by_side_and_each_users_items_in_order() -
     assert body["results"][2]["error"]["code"] == "overloaded"
     assert body["results"][2]["error"]["retry_after"] == 3
     m.BatchAddResult.model_validate(body)
-    rounds = [[(c.subject.id, c.request.idempotency_key) for c in batch] for batch in api.router.batches]  # pyright: ignore[reportAttributeAccessIssue]
-    assert rounds == [[("a", "k#0"), ("b", "k#1"), ("c", "k#3")], [("a", "k#2")], [("a", "k#4")]]
+    [batch] = api.router.batches
+    sent = [(c.subject.id, c.request.idempotency_key) for c in batch]  # pyright: ignore[reportAttributeAccessIssue]
+    assert sent == [("a", "k#0"), ("b", "k#1"), ("a", "k#2"), ("c", "k#3"), ("a", "k#4")]
     assert len({call.request_id for call in api.router.calls}) == len(items), "message ids derive from it"
 
 
-async def test_batch_names_the_item_at_fault_and_does_nothing() -> None:
+async def test_each_item_of_a_batch_that_is_at_fault_fails_on_its_own() -> None:
+    api = Api(max_messages_per_add=2)
+    items: list[dict[str, Any]] = [
+        {"user_id": "a", **SAID},
+        SAID,
+        {"user_id": "b", "unknown": 1, **SAID},
+        {"user_id": "c", "messages": [{"role": "user"}]},
+        {"user_id": "d", "messages": SAID["messages"] * 3},
+        {"user_id": "e", "timestamp": "9999-12-31T23:59:59-12:00", **SAID},
+        {},
+        {"user_id": "f", **SAID},
+    ]
+    async with api.client() as client:
+        answer = await client.post(
+            "/api/v1/memories/batch", json={"items": items}, headers={"Idempotency-Key": "k"}
+        )
+    body = answer.json()
+    assert answer.status_code == 200
+    assert (body["succeeded"], body["failed"]) == (2, 6)
+    m.BatchAddResult.model_validate(body)
+    assert [call.subject.id for call in api.router.calls] == ["a", "f"]
+    assert api.router.calls[1].request.idempotency_key == "k#7"  # pyright: ignore[reportAttributeAccessIssue]
+    faults = [(item["error"]["code"], item["error"]["field"]) for item in body["results"] if "error" in item]
+    assert faults == [
+        ("invalid_input", "items.1.user_id"),
+        ("invalid_input", "items.2.unknown"),
+        ("invalid_input", "items.3.messages.0.content"),
+        ("payload_too_large", "items.4.messages"),
+        ("invalid_input", "items.5.timestamp"),
+        ("invalid_input", "items.6.messages"),
+    ]
+
+
+async def test_a_batch_of_which_nothing_is_valid_asks_nobody() -> None:
     api = Api()
     async with api.client() as client:
-        answer = await client.post("/api/v1/memories/batch", json={"items": [{"user_id": "a", **SAID}, SAID]})
-    assert answer.status_code == 422
-    assert answer.json()["error"]["field"] == "items.1.user_id"
-    assert api.router.calls == []
+        answer = await client.post("/api/v1/memories/batch", json={"items": [SAID]})
+    assert (answer.status_code, answer.json()["failed"], api.router.calls) == (200, 1, [])
 
 
 async def test_post_search_passes_the_owners_answer_on_as_it_is() -> None:
