@@ -54,7 +54,7 @@ def serve_environment(settings: Settings) -> dict[str, str]:
     }
     if binary is None:
         return {**common, "RAY_SERVE_ENABLE_HA_PROXY": "0"}
-    home = _private_directory(Path("/tmp") / f"memgrid-{os.getuid()}-{settings.port}")  # noqa: S108
+    home = _private_directory(haproxy_home(settings.port))
     for left_over in home.iterdir():
         if left_over.is_dir():
             shutil.rmtree(left_over)
@@ -78,6 +78,11 @@ def serve_environment(settings: Settings) -> dict[str, str]:
         # Reloaded-out workers wait for their connections at most so long.
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "30",
     }
+
+
+def haproxy_home(port: int) -> Path:
+    """Where the files of the HAProxy are that listens on this port."""
+    return Path("/tmp") / f"memgrid-{os.getuid()}-{port}"  # noqa: S108
 
 
 def _haproxy() -> str | None:
@@ -221,6 +226,8 @@ def stop(settings: Settings) -> None:
     if settings.ray_address is None:
         serve.shutdown()
     ray.shutdown()
+    if settings.ray_address is None:
+        shutil.rmtree(haproxy_home(settings.port), ignore_errors=True)
 
 
 def run(settings: Settings, on_ready: Callable[[], None]) -> None:

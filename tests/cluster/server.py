@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from actors.runtime import haproxy_home
 from tests.servers.processes import free_port
 
 START_SECONDS = 120
@@ -123,6 +125,7 @@ class Server:
         self._wait_gone()
         if self._process is not None:
             self._process.wait(30)
+        shutil.rmtree(haproxy_home(self.port), ignore_errors=True)
         return killed
 
     def stop(self) -> None:
