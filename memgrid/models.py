@@ -337,7 +337,8 @@ class SearchQuery(Request):
 
 
 class SearchHit(Answer):
-    """One result. A message that a memory above it rests on is not listed again."""
+    """One result. A message that a memory above it rests on is not listed again, nor is one that says no more
+    than the memories made of it; messages of the same text are one result."""
 
     type: ResultType
     id: str
@@ -348,7 +349,7 @@ class SearchHit(Answer):
     memory: MemoryOut | None = None
     message: MessageOut | None = None
     message_ids: list[str]
-    """The messages the result comes from."""
+    """The messages the result comes from, those that were found first."""
     subject: str | None = None
     """Whose it is, as `kind:id`, where it is not the own of the one asked for: someone's who carries the
     label, or who shares it (then `memory.shared_by` says so, too)."""

@@ -25,6 +25,7 @@ from cluster.retrieval.ranking import (
     rank,
     surroundings,
 )
+from cluster.retrieval.results import Page, Ranked, resting_on
 from cluster.retrieval.session_order import NONE, SessionOrder
 from cluster.retrieval.unit_text import embedding_text, index_tokens
 from cluster.retrieval.units import Mask, Unit, Units
@@ -56,19 +57,6 @@ class RankSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Labels a result must carry."""
     without: frozenset[str] = frozenset()
     """Ids of units that are no results."""
-
-
-class Ranked(msgspec.Struct, frozen=True):
-    """One result."""
-
-    id: str
-    kind: ResultType
-    score: float
-    """0..1, comparable between queries; see `ranking`."""
-    parts: dict[str, float]
-    """The evidence behind the score, by name."""
-    sources: tuple[str, ...]
-    """Ids of the messages it comes from: a memory's sources, a message itself."""
 
 
 class HotSubject:
@@ -217,7 +205,7 @@ class HotSubject:
         """The results of one page, best first, ties by time (newest first) and id.
 
         `query_terms` come from `cluster.analysis.search_terms`. Without `query_vector` (the embedding
-        is down) every strategy goes by words. A message is left out when a memory above it rests on it.
+        is down) every strategy goes by words. What says the same is one result: see `results`.
         """
         allowed = self._units.allowed(
             now,
@@ -233,8 +221,7 @@ class HotSubject:
                 allowed[ordinal] = False
         wanted = spec.offset + spec.limit
         if spec.strategy == "vector" and query_vector is not None:
-            candidates, cosines = self._vectors.search(query_vector, 2 * wanted + POOL, allowed)
-            return self._results(spec, candidates, by_vector(cosines))
+            return self._by_vector(spec, query_vector, allowed)
         if spec.strategy != "hybrid":
             found = self._lexical.scores(query_terms)
             candidates = np.flatnonzero((found.documents > 0) & allowed)
@@ -251,12 +238,31 @@ class HotSubject:
                 break
         return results
 
+    def _by_vector(self, spec: RankSpec, vector: Vector, allowed: Mask) -> list[Ranked]:
+        results: list[Ranked] = []
+        for count in (2 * (spec.offset + spec.limit) + POOL, len(self)):
+            nearest, cosines = self._vectors.search(vector, count, allowed)
+            if len(nearest) == 0:
+                return []
+            last = float(cosines[-1])
+            resting = resting_on(self._units, nearest.tolist(), allowed & self._vectors.present)
+            resting = np.setdiff1d(resting, nearest)
+            candidates = np.concatenate((nearest, resting))
+            cosines = np.concatenate((cosines, self._vectors.cosines(vector, resting)))
+            results = self._results(spec, candidates, by_vector(cosines))
+            # What ties with the last may be missing, and all of them may be copies of one text.
+            full = len(results) == spec.limit and results[-1].score > last
+            if full or len(nearest) < count or last < spec.threshold:
+                break
+        return results
+
     def _evidence(
         self, allowed: Mask, terms: Sequence[str], vector: Vector | None, *, deep: bool
     ) -> tuple[NDArray[np.intp], Evidence, int]:
         """The candidates, what is known of them, and how many others there are.
 
-        Those are the best by words and the best by vector; `deep` adds all others behind them.
+        Those are the best by words and the best by vector, and the memories that rest on them; `deep` adds
+        all others behind them.
         """
         found = self._lexical.scores(terms, self._units.message_sessions)
         bm25 = found.documents
@@ -269,6 +275,7 @@ class HotSubject:
         if vector is not None:
             eligible |= allowed & self._vectors.present
             pool = np.union1d(pool, self._vectors.search(vector, POOL, allowed)[0])
+        pool = np.union1d(pool, resting_on(self._units, pool.tolist(), eligible))
         candidates = pool
         others = int(np.count_nonzero(eligible)) - len(pool)
         if deep:
@@ -293,28 +300,9 @@ class HotSubject:
 
     def _results(self, spec: RankSpec, candidates: NDArray[np.intp], ranking: Ranking) -> list[Ranked]:
         """The page of `spec`, from candidates and their scores."""
-        results: list[Ranked] = []
-        spoken_for: set[str] = set()
-        skip = spec.offset
-        for at in self._best_first(candidates, ranking.order):
-            score = float(ranking.scores[at])
-            if score < spec.threshold or len(results) == spec.limit:
-                break
-            ordinal = int(candidates[at])
-            unit_id = self._units.id(ordinal)
-            if self._units.is_message(ordinal):
-                if unit_id in spoken_for:
-                    continue
-                kind, sources = "message", (unit_id,)
-            else:
-                kind, sources = "memory", self._units.memory_at(ordinal).sources
-                spoken_for.update(sources)
-            if skip:
-                skip -= 1
-                continue
-            parts = {name: float(part[at]) for name, part in ranking.parts.items()}
-            results.append(Ranked(unit_id, kind, score, parts, sources))
-        return results
+        page = Page(self._units, candidates, ranking)
+        best_first = self._best_first(candidates, ranking.order)
+        return page.of(best_first, offset=spec.offset, limit=spec.limit, threshold=spec.threshold)
 
     def _best_first(self, candidates: NDArray[np.intp], order: Scores) -> Iterator[int]:
         """Positions in `candidates`, sorted in growing portions since few are usually asked for."""

@@ -146,8 +146,9 @@ def rank(evidence: Evidence, features: Features) -> Ranking:
     factor = max(_strength(evidence, at) for at in best) / max(most, 1e-9)
     parts = {name: _sum((factor, part)) for name, part in parts.items()}
     order = _sum((factor, total))
-    # What is outside the pool comes after it.
-    order[evidence.pool :] = np.minimum(order[evidence.pool :], order[: evidence.pool].min())
+    # What is outside the pool comes after it, and ties with nothing in it.
+    below = np.nextafter(order[: evidence.pool].min(), np.float32(-np.inf))
+    order[evidence.pool :] = np.minimum(order[evidence.pool :], below)
     return Ranking(order, np.clip(order, 0, 1), parts)
 
 

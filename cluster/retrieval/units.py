@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cluster.model import Memory, Message, Millis
 from cluster.retrieval.columns import Column
+from cluster.retrieval.resting import RestingMemories
 from memgrid.models import MemoryKind, ResultType
 
 Unit = Memory | Message
@@ -49,6 +50,7 @@ class Units:
         self._sessions: dict[str, int] = {}
         self._speakers: dict[str, int] = {}
         self._labels: dict[tuple[tuple[str, str], ...], int] = {}
+        self._resting = RestingMemories()
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Message)
         self._content_bytes = 0
@@ -95,7 +97,8 @@ class Units:
     @property
     def nbytes(self) -> int:
         """Bytes held; an estimate, since Python objects are among them."""
-        return self._content_bytes + _PER_UNIT * len(self) + self._rows.nbytes + self._weights.nbytes
+        arrays = self._rows.nbytes + self._weights.nbytes
+        return self._content_bytes + _PER_UNIT * len(self) + arrays + self._resting.nbytes
 
     def ordinal(self, unit_id: str) -> int | None:
         """Where the unit is."""
@@ -122,6 +125,10 @@ class Units:
         if not isinstance(content, Memory):
             raise LookupError(f"there is no memory at {ordinal}")
         return content
+
+    def resting_on(self, message_id: str) -> tuple[str, ...]:
+        """Ids of the memories that rest on a message."""
+        return self._resting.on(message_id)
 
     def memories(self) -> Iterator[Memory]:
         """All memories."""
@@ -153,6 +160,7 @@ class Units:
         """Let go of a unit; its ordinal stays, empty, until `compact`."""
         del self._ordinals[self._ids[ordinal]]
         self._rows.values["live"][ordinal] = False
+        self._let_go(ordinal)
         self._contents[ordinal] = None
         self._weigh(ordinal, 0)
 
@@ -226,12 +234,19 @@ class Units:
 
     def _keep(self, ordinal: int, unit: Unit) -> None:
         encoded = self._encoder.encode(unit)
+        self._let_go(ordinal)
         if isinstance(unit, Memory):
             self._contents[ordinal] = unit
+            self._resting.add(unit)
             self._weigh(ordinal, 700 + 2 * len(encoded))  # the struct, its strings and tuples
         else:
             self._contents[ordinal] = encoded
             self._weigh(ordinal, 33 + len(encoded))
+
+    def _let_go(self, ordinal: int) -> None:
+        content = self._contents[ordinal]
+        if isinstance(content, Memory):
+            self._resting.remove(content)
 
     def _weigh(self, ordinal: int, weight: int) -> None:
         self._content_bytes += weight - int(self._weights.values[ordinal])

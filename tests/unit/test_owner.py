@@ -118,6 +118,25 @@ async def test_a_server_id_given_back_is_the_same_message(ask: Asking) -> None:
     assert [m.content for m in (await ask("messages", LI)).messages] == ["one", "two", "three"]
 
 
+async def test_what_is_said_again_and_again_is_found_as_its_memory() -> None:
+    async with running_owner() as ask:
+        for _ in range(8):
+            turn = [
+                {"role": "user", "content": "我对花生过敏"},
+                {"role": "assistant", "content": "好的，我记住了。"},
+            ]
+            last = await ask("add", LI, messages=turn, user_id="li", wait=True)
+        await ask.owner.vectors.settled()
+        for strategy in ("full_text", "vector", "hybrid"):
+            results = (await ask("search", LI, query="过敏", strategy=strategy, top_k=5)).results
+            assert results[0].memory.memory == "用户对花生过敏"
+            assert last.message_ids[0] in results[0].message_ids
+            assert [hit.content for hit in results[1:]] in ([], ["好的，我记住了。"])
+        await ask.add(LI, "我对花生过敏")
+        results = (await ask("search", LI, query="过敏", strategy="full_text")).results
+        assert [hit.type for hit in results] == ["message", "memory"], "what was just said is there, and once"
+
+
 async def test_a_context_puts_memories_before_what_was_said(ask: Asking) -> None:
     await ask.add(LI, "I like green tea", wait=True)
     await ask.add(LI, "green tea green tea", "green tea green tea", "what about tea")
