@@ -33,5 +33,7 @@ def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"{SPEAKER}开(?:的是?)?(?P<v>[一两]?辆[\u4e00-\u9fffA-Za-z0-9 ]{{1,12}})$",
 )
 def _possession(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if "有" in match[0][: match.start("v") - match.start()] and match[0].endswith("了"):
+        return  # "我有一台电脑坏了"
     if not context.future and (value := value_of(match["v"])):
         yield Claim("possession", f"一{value}" if value.startswith("辆") else value)

@@ -47,6 +47,12 @@ _OPENER = re.compile(
 )
 
 
+AWAY = re.compile(
+    r"出差|旅游|旅行|度假|转机|自驾|玩(?:了|个)?[几一两三四五六七八九十\d]+天|订了?(?:个|家|间)?(?:酒店|民宿)"
+)
+"""What says that the speaker is on a journey, or will be."""
+
+
 def simplified(text: str) -> str:
     """Traditional characters that the patterns use, as simplified ones; the length stays the same."""
     return text.translate(_SIMPLIFY)

@@ -122,6 +122,7 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = END_PARTICLES.sub("", match["rest"])
     if (
         (rest and not re.match(r"(?:名字)?叫|名叫", rest))
+        or "过" in match["d"]
         or CONTEXT_BOUND.search(match["d"])
         or (not match["n"] and "养" not in match[0])
     ):

@@ -84,6 +84,8 @@ class Context(NamedTuple):
     today: bool
     from_elsewhere: bool
     """The sentence has said already where the speaker is from: where they grew up is another place."""
+    away: bool
+    """The sentence tells of a journey: where one stays then is not where one lives."""
     introduces: bool
     """The message greets, introduces or corrects: there "我是王峰" is a name."""
 

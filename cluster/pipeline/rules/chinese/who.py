@@ -123,6 +123,8 @@ def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     moved = re.search(r"搬|移居|移民", match[0]) is not None
     if context.past and not moved and "了" not in match[0]:
         return
+    if context.away and not moved and not re.search(r"家|现居|定居", match[0]):
+        return
     if re.search(r"想|打算|计划|准备|要搬|考虑|不", match[0][: match.start("v") - match.start()]):
         return
     if value := place_of(match["v"]):
