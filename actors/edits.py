@@ -9,6 +9,7 @@ import msgspec
 
 from actors.adding import check_metadata, millis
 from actors.commits import CHUNK, Commits
+from actors.daily_stats import DailyStats
 from actors.extraction import ExtractionLoop
 from actors.resident import Resident, Residents
 from actors.views import memory_out, moment
@@ -55,9 +56,11 @@ class Edits:
         residents: Residents,
         commits: Commits,
         loop: ExtractionLoop,
+        stats: DailyStats,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._stats = stats
         self._residents = residents
         self._commits = commits
         self._loop = loop
@@ -377,7 +380,13 @@ class Edits:
             def build() -> Changes | None:
                 return Changes(commit_id=request_id, at=self._clock(), actor="api", erase=True)
 
+            # Before it, so that none are left when this owner is lost before it comes to delete what was
+            # written meanwhile.
+            generation = resident.head.generation
+            await self._stats.erase(subject, generation)
             await self._commits.commit(resident, build)
+            for erased in range(generation, resident.head.generation):
+                await self._stats.erase(subject, erased)
             self._loop.dispatch(events.Forgotten(subject, None))
         return EraseResult(
             subject_kind=subject.kind, subject_id=subject.id, memories=memories, messages=messages

@@ -171,7 +171,12 @@ class ShardOwner:
             clock=clock,
         )
         self.edits = Edits(
-            store=store, residents=self.residents, commits=self.commits, loop=self.loop, clock=clock
+            store=store,
+            residents=self.residents,
+            commits=self.commits,
+            loop=self.loop,
+            stats=self.stats,
+            clock=clock,
         )
         self.cache = AnswerCache(settings.result_cache_bytes)
         self.searching = Searching(
@@ -438,7 +443,8 @@ class ShardOwner:
 
     def _on_landed(self, resident: Resident, changes: Changes) -> None:
         subject = resident.subject
-        self.stats.added(subject, sum(1 for entry in changes.entries if entry.event == "ADD"))
+        added = sum(1 for entry in changes.entries if entry.event == "ADD")
+        self.stats.added(subject, resident.head.generation, added)
         for run in changes.runs:
             self.waiters.settled(subject, run.input_ids)
         self.waiters.settled(subject, changes.delete_messages)

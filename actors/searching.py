@@ -57,7 +57,7 @@ class Searching:
         indexing: Indexing,
         cache: AnswerCache,
         clock: Clock,
-        on_searched: Callable[[Subject, float], None],
+        on_searched: Callable[[Subject, int, float], None],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -92,7 +92,7 @@ class Searching:
                 state = (*state_of(resident), len(away))
                 now = self._clock()
                 if (cached := self._cache.get(key, state, now)) is not None:
-                    self._on_searched(subject, -1.0)
+                    self._on_searched(subject, resident.head.generation, -1.0)
                     return cached
                 vector, degraded = await self._vector(embedding)
                 brought_back = away or resident.complete
@@ -113,7 +113,7 @@ class Searching:
                 # what did not work just now may work the next time
                 if {*degraded} <= {*away, OLDER_VECTORS} and state == (*state_of(resident), len(away)):
                     self._cache.put(key, state, resident.hot.next_end(now), answer)
-                self._on_searched(subject, page[0].score if page else 0.0)
+                self._on_searched(subject, resident.head.generation, page[0].score if page else 0.0)
                 return answer
         finally:
             if embedding is not None and not embedding.done():
@@ -135,7 +135,7 @@ class Searching:
             overtaken = overtaken_messages(read.loaded.memories, resident.hot.message)
             spec = msgspec.structs.replace(spec, without=overtaken)
         ranked = resident.hot.search(spec, search_terms(query.query), vector, self._clock())
-        self._on_searched(subject, ranked[0].score if ranked else 0.0)
+        self._on_searched(subject, resident.head.generation, ranked[0].score if ranked else 0.0)
         return SearchResult(
             results=self._hits(resident, ranked, query.explain),
             total=len(ranked),

@@ -364,6 +364,10 @@ class CassandraStore:
         await self._connection.run("put_plain_table", table)
         await self._connection.run("put_plain", table, _plain_slice(key), key, codec.encode(value))
 
+    async def delete_row(self, table: str, key: str) -> None:
+        self._check_open()
+        await self._connection.run("delete_plain", table, _plain_slice(key), key)
+
     async def rows(
         self, table: str | None = None, *, cursor: str | None = None, limit: int = 1000
     ) -> tuple[Sequence[PlainRow], str | None]:

@@ -438,6 +438,10 @@ class WideStore(Protocol):
         """Create or replace a small plain row: last writer wins."""
         ...
 
+    async def delete_row(self, table: str, key: str) -> None:
+        """Remove a small plain row; one that is not there is no error."""
+        ...
+
     async def rows(
         self, table: str | None = None, *, cursor: str | None = None, limit: int = 1000
     ) -> tuple[Sequence[PlainRow], str | None]:

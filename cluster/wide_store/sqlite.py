@@ -514,6 +514,9 @@ class SqliteStore:
         body = codec.encode(value)
         await self._run(self._meta, "put_row", {"name": table, "key": key, "body": body})
 
+    async def delete_row(self, table: str, key: str) -> None:
+        await self._run(self._meta, "delete_row", {"name": table, "key": key})
+
     async def rows(
         self, table: str | None = None, *, cursor: str | None = None, limit: int = 1000
     ) -> tuple[Sequence[PlainRow], str | None]:

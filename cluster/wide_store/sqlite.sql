@@ -27,6 +27,9 @@ SELECT body FROM plain_rows WHERE name = :name AND key = :key
 INSERT INTO plain_rows (name, key, body) VALUES (:name, :key, :body)
 ON CONFLICT (name, key) DO UPDATE SET body = :body
 
+-- delete_row --
+DELETE FROM plain_rows WHERE name = :name AND key = :key
+
 -- plain_rows --
 SELECT name, key, body FROM plain_rows
 WHERE (:name IS NULL OR name = :name) AND (name, key) > (:after_name, :after_key)

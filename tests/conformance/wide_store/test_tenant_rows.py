@@ -49,6 +49,12 @@ async def test_plain_rows(store: WideStore) -> None:
     assert await store.get_row("stats", "k") == {"n": 2}
     assert await store.get_row("import", "k") == {"line": 7}
     assert await store.get_row("stats", "k\0") == {}
+    await store.delete_row("stats", "k")
+    await store.delete_row("stats", "k")
+    assert await store.get_row("stats", "k") is None
+    assert await store.get_row("import", "k") == {"line": 7}
+    await store.put_row("stats", "k", {"n": 3})
+    assert await store.get_row("stats", "k") == {"n": 3}
 
 
 async def test_the_first_embedding_model_is_kept(stores: tuple[WideStore, WideStore]) -> None:
