@@ -166,6 +166,23 @@ ENGLISH: tuple[Case, ...] = (
     _case("Should I call my son Max?"),
     _case("I'm a nurse, you'd think I know.", says={TITLE: "nurse"}),
     _case("Pretend to be my date. I'm a nurse.", "I'm a vet.", says={TITLE: "vet"}),
+    _case("We moved to Ghent and we live in Ledeberg.", says={HOME: ["Ghent", "Ledeberg"]}),
+    _case("oh I just adore Black Friday, nothing like being elbowed"),
+    _case("I just love Black Friday.", says={LIKE: "Black Friday"}),
+    _case("I just LOVE Black Friday."),
+    _case("got laid off from Saatchi so I'm polishing my CV", says={"work/-company": "Saatchi"}),
+    _case("I'm in a flatshare in Brixton now", says={HOME: "Brixton"}),
+    _case("We live in a tiny flat in Rotterdam", says={HOME: "Rotterdam"}),
+    _case("I'm in a meeting in Rome."),
+    _case("I hate puns, no puns", says={DISLIKE: "puns"}),
+    _case(
+        "I'm a wordsmith at Sony. I'm a lampmaker at IKEA. I'm a customer at Aldi.",
+        says={TITLE: "lampmaker", COMPANY: "IKEA"},
+    ),
+    _case("I've been a dev for 8 years. I've been a fan for 8 years.", says={TITLE: "dev"}),
+    _case("I live in Ghent and I'd rather be on Mars.", says={HOME: "Ghent"}),
+    _case("I have two guinea pigs.", says={"pet/guinea_pig": "two guinea pigs"}),
+    _case("I'm planning my son Emil's birthday.", says={"family/son_name": "Emil"}),
     # Couples part.
     _case(
         "Marco and I broke up last week.", says={EVENT: "User broke up with Marco in the week of 2023-05-01"}

@@ -14,7 +14,7 @@ EN_OCCUPATIONS = word_list(
     astronomer athlete attendant attorney auditor author babysitter baker banker barber barista
     bartender biologist blogger bookkeeper botanist broker builder businessman businesswoman butcher
     buyer captain caregiver carpenter cashier chef chemist chiropractor choreographer civil cleaner
-    clerk coach cobbler coder comedian composer conductor consultant contractor cook coordinator
+    clerk coach cobbler coder comedian composer conductor consultant contractor cook coordinator copywriter
     counselor counsellor courier curator dancer dentist designer detective dev developer dietitian director
     dj doctor driver economist editor electrician engineer entrepreneur estimator executive farmer
     fashion filmmaker firefighter fireman fisherman florist founder freelancer gardener geologist
@@ -64,7 +64,7 @@ EN_PETS = word_list(
     lizard gecko horse pony ferret cockatiel budgie parakeet chicken duck goat pup kitty gerbil iguana
     retriever labrador corgi poodle shepherd bulldog beagle husky dachshund chihuahua pug terrier collie
     """
-)
+) | {"guinea pig"}
 EN_LANGUAGES = word_list(
     """
     english mandarin chinese cantonese spanish french german italian japanese korean portuguese russian

@@ -11,7 +11,7 @@ HYPOTHETICAL = re.compile(
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
     r"in (?:the|my|this|that|a) (?:story|novel|book|game|movie|film|play|show|script|screenplay))\b|"
-    r"(?<!\byou)'d\b",
+    r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)",
     re.I,
 )
 JOKE = re.compile(
@@ -22,6 +22,8 @@ JOKE = re.compile(
     re.I,
 )
 SARCASM = re.compile(
+    r"\boh,? i (?:just|really|simply|absolutely) (?:love|adore|enjoy)\b|"
+    r"\b(?:there's )?nothing like (?:being|getting)\b|\b(?-i:I just LOVE)\b|"
     r"\boh,? (?:great|joy|sure|lovely|wonderful|fantastic|brilliant)\b|\byeah,? right\b|\blucky me\b|"
     r"\bjust what i (?:needed|wanted)\b|\bsaid no ?one ever\b|\bnot!+(?:\s|$)|\s/s\b|\U0001f644",
     re.I,

@@ -263,7 +263,7 @@ def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
 NAMED = frozenset({"family_name", "friend_name"})
 _APPOSED = re.compile(
     rf"\b(?i:my|our) (?i:(?:\w+ ){{0,2}}?)(?P<x>(?i:{RELATION}|{FRIEND}))"
-    r"(?: (?P<v>[A-Z][a-z][\w-]*+)|, (?P<w>[A-Z][a-z][\w-]*+), )(?!'s\b| (?:[A-Z]|and [A-Z]))"
+    r"(?: (?P<v>[A-Z][a-z][\w-]*+)|, (?P<w>[A-Z][a-z][\w-]*+), )(?! (?:[A-Z]|and [A-Z]))"
 )
 
 

@@ -148,7 +148,8 @@ _INSTRUMENT = re.compile(
 _GAMES = word_list(
     "tennis badminton basketball football soccer volleyball baseball golf hockey rugby cricket chess "
     "piano guitar violin drums cello flute saxophone trumpet ukulele bass squash poker softball "
-    "pickleball ping-pong harp clarinet lacrosse billiards bridge go"
+    "pickleball ping-pong banjo trombone oboe viola harmonica accordion mandolin harp clarinet "
+    "lacrosse billiards bridge go"
 )
 
 

@@ -125,7 +125,7 @@ def gerund(verb: str) -> str:
 
 _EMPTY = re.compile(
     r"(?:to|too|then|but|and|a few|few|several|new skills?|a new skill|a ton|tons|loads|sorry|thanks|please|"
-    r"unfortunately|obviously|apparently|mostly|ok|okay|right)$|(?:and|or|but|not|of) ",
+    r"unfortunately|obviously|apparently|mostly|ok|okay|right)$|(?:and|or|but|not|no|of) ",
     re.I,
 )
 _TRAILING = re.compile(

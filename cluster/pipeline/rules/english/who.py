@@ -160,13 +160,17 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"i (?:(?:currently|now|still|actually|just) )*(?:live|reside)(?: alone| together| with "
-        rf"[\w ']{{2,30}}?)?(?: "
+        rf"(?:i|we) (?:(?:currently|now|still|actually|just|both|all) )*(?:live|reside)"
+        rf"(?: alone| together| with [\w ']{{2,30}}?)?(?: "
         rf"(?:right|over) here| out| up| down)? in {PLACE}{END}"
     ),
     (
         rf"(?:{I_AM}|i've been) (?:(?:currently|now|actually|still|finally) )*(?:living|based|residing|"
         rf"settled) in {PLACE}{END}"
+    ),
+    (
+        rf"(?:(?:i|we) (?:now )?live|{I_AM}|we're) (?:now )?in an? (?:[\w-]+ ){{0,2}}?(?:flat|flatshare|"
+        rf"house|houseshare|apartment|studio|condo|cottage|bungalow|terrace|dorm) in {PLACE}{END}"
     ),
     rf"i(?:'ve| have)? (?:(?:just|recently|finally|now) )*settled (?:down )?in {PLACE}{END}",
     (
@@ -174,8 +178,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"(?=for (?:[\w-]+ ){1,3}?(?:months|years?|decades?)\b)"
     ),
     (
-        rf"i(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*(?:moved|relocated)(?: back| "
-        rf"over| out| down| up| here)*(?: from [A-Z][\w ,.'-]{{1,40}}?)? to {PLACE}{END}"
+        rf"(?:i|we)(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*(?:moved|relocated)"
+        rf"(?: back| over| out| down| up| here)*(?: from [A-Z][\w ,.'-]{{1,40}}?)? to {PLACE}{END}"
     ),
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
     rf"i(?:'ve| have) lived in {PLACE}{END}",

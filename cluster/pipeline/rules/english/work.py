@@ -44,6 +44,13 @@ _NOT_A_JOB = re.compile(
     r"occasional|sometime|mean|wonderful|fantastic|better|worse|best|worst)\b|n't",
     re.I,
 )
+# "a copywriter at Saatchi": whose place of work is named has work that is named.
+_AT_WORK = re.compile(rf"\s+(?:at|for) {_ORGANISATION}", re.I)
+_AGENT = re.compile(r"(?:er|or|ist|ian|ant|man|woman|ive|lead|head)$", re.I)
+_NO_WORKERS = word_list(
+    "customer member newcomer beginner passenger visitor regular player loser winner sucker believer "
+    "stranger volunteer subscriber user shopper survivor voter participant contestant supporter applicant"
+)
 # "a guide to …", "a driver of …": occupations only when nothing of the kind follows.
 _AMBIGUOUS = re.compile(r"\s+(?:of|to|for|by|on)\b")
 _SCHOOLS = re.compile(
@@ -63,6 +70,7 @@ _EMPLOYERS = re.compile(
     rf"{I_AM} {ADVERBS}(?:working as |more of )?an? (?P<rest>.+)$",
     rf"i {ADVERBS}work as an? (?P<rest>.+)$",
     r"my (?:current |new )?(?:job|occupation|profession)(?:'s| is)(?: being| as)? an? (?P<rest>.+)$",
+    r"i(?:'ve| have) been an? (?P<rest>.+ for (?:[\w-]+ ){1,3}?(?:months|years|decades)\b.*)$",
     r"i(?:'ve| have) (?:just )?(?:started|become) (?:working )?(?:as )?an? (?P<rest>.+)$",
     (
         r"i (?:now |just |recently )?(?:got|started|took|have) (?:a )?(?:new )?(?:job|work|position|role)"
@@ -70,7 +78,7 @@ _EMPLOYERS = re.compile(
     ),
 )
 def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
-    said_to_be_work = re.match(rf"{I_AM} {ADVERBS}an? ", match[0], re.I) is None
+    said_to_be_work = re.match(rf"(?:{I_AM} {ADVERBS}|i(?:'ve| have) been )an? ", match[0], re.I) is None
     if not context.future:
         yield from occupation_of(match["rest"], trusted=said_to_be_work)
 
@@ -91,6 +99,7 @@ def occupation_of(rest: str, *, trusted: bool = False) -> Iterator[Claim]:
     if not 1 <= len(words) <= 5 or _NOT_A_JOB.search(noun) or CONTEXT_BOUND.search(noun):
         return
     head = words[-1].lower()
+    trusted = trusted or bool(_AT_WORK.match(tail) and _AGENT.search(head) and head not in _NO_WORKERS)
     known = head in EN_OCCUPATIONS or " ".join(words[-2:]).lower() in EN_OCCUPATIONS
     if not trusted and (not known or (len(words) == 1 and _AMBIGUOUS.match(tail))):
         return
@@ -158,6 +167,10 @@ _NOT_EMPLOYERS = word_list(
 @RULES.rule(
     rf"i (?:no longer|don't|do not) work (?:at|for) (?P<v>{_ORGANISATION}?)(?P<more> any ?more)?\W*$",
     rf"i used to work (?:at|for) (?P<v>{_ORGANISATION})\W*$",
+    (
+        r"i(?:'ve| have)? (?:(?:just|recently) )?(?:was|got|been|were) (?:just )?"
+        rf"(?:laid off|fired|let go|made redundant|sacked) (?:from|by|at) (?P<v>{_ORGANISATION}){END}"
+    ),
     (
         r"i(?:'ve| have)? (?:(?:just|recently|finally) )*(?:quit|left|resigned from) (?:my job (?:at|with) )"
         rf"(?P<v>{_ORGANISATION}){END}"
