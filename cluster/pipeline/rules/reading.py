@@ -186,6 +186,10 @@ def read_chinese(
             past=when is not None and today is not None and when.end <= today,
             future=_is_future(when, said_at),
             today=when is not None and today is not None and when.first <= today < when.end,
+            under_way=when is not None
+            and today is not None
+            and when.precision != "day"
+            and when.first <= today < when.end,
             away=zh.AWAY.search(text) is not None,
             from_elsewhere=any(said.claim.slot == "hometown" for said in found),
             introduces=introduces,

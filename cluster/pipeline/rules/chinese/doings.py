@@ -99,7 +99,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
 def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     kind = match["x"]
     explicit = kind in {"打算", "计划", "决定", "准备"}
-    ahead = context.future
+    ahead = context.future or (explicit and context.under_way)
     if PAST_STATE.search(match[0]) or re.search(r"没|不|原", match[0][: match.start("v") - match.start()]):
         return
     if not ahead and not (kind in {"打算", "计划"} and not context.dated):

@@ -82,6 +82,8 @@ class Context(NamedTuple):
     """The date lies wholly before the day it was said."""
     future: bool
     today: bool
+    under_way: bool
+    """The date is a week, a month or a year that has begun."""
     from_elsewhere: bool
     """The sentence has said already where the speaker is from: where they grew up is another place."""
     away: bool

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cluster.pipeline.rules.chinese.values import (
+    CONTEXT_BOUND,
     END_PARTICLES,
     NOT_PLACE,
     ONE,
@@ -72,6 +73,7 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield where
 
 
+_YEAR = re.compile(r"大[一二三四五]|研[一二三]|高[一二三]|初[一二三]")
 _FIELD = "|".join(sorted(ZH_FIELDS, key=len, reverse=True))
 _NO_TRADE = re.compile(
     r"[了过着得错完好给来去到从你我他她它这那]|玩笑|为了|时候|梦|决定|选择|准备|饭|作业|题|实验|核酸|手术|检查|样子|[用玩事人]"
@@ -127,12 +129,19 @@ def _business(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    rf"{SPEAKER}是(?P<major>(?!在|读|念|上)[\u4e00-\u9fff]{{2,8}}?)(?:专业)?(?:的)?(?P<v>大[一二三四五]|研[一二三])(?:的?学生|的)?$",
     rf"{SPEAKER}(?:在|读|念|上|是)*(?P<v>大[一二三四五]|研[一二三]|博[一二三四]|高[一二三]|初[一二三])"
     r"(?:的?学生|了|啦|在读|的)?$",
 )
 def _student(match: re.Match[str], context: Context) -> Iterator[Claim]:
-    if not (context.future or context.past or PAST_STATE.search(match[0])):
-        yield Claim("title", f"{match['v']}学生")
+    major = match.groupdict().get("major")
+    if context.future or context.past or PAST_STATE.search(match[0]):
+        return
+    if major and (CONTEXT_BOUND.search(major) or re.search(r"[校学院中]$|理工$|[师交科]大$", major)):
+        return  # a school, not what is studied there
+    yield Claim("title", f"{match['v']}学生")
+    if major:
+        yield Claim("major", major)
 
 
 @RULES.rule(rf"{SPEAKER}(?:已经|早就|刚)?(?:退休|离休)(?:了|在家|[一二两三四五六七八九十几\d]+年了?)+$")
@@ -273,5 +282,5 @@ def _alma_mater(match: re.Match[str], context: Context) -> Iterator[Claim]:
     rf"{SPEAKER}(?:大学|本科|研究生|硕士|博士)(?:期间|阶段)?(?:学|读)的?(?:是)?(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?$",
 )
 def _major(match: re.Match[str], context: Context) -> Iterator[Claim]:
-    if (value := value_of(match["v"], 12)) and not context.future:
+    if (value := value_of(match["v"], 12)) and not context.future and not _YEAR.search(value):
         yield Claim("major", value)
