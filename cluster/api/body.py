@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import pydantic_core
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive
 
@@ -96,11 +97,16 @@ class ParsedRequest(Request):
         return self._value
 
 
-def check_content_type(content_type: str | None) -> None:
-    """Raises UnsupportedMediaType unless the body is announced as JSON in UTF-8."""
-    kind, _, parameters = (content_type or "").partition(";")
+def check_content(headers: Headers) -> None:
+    """Raises UnsupportedMediaType unless the body is announced as JSON in UTF-8, and not compressed."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedMediaType(
+            "the body is compressed", field="Content-Encoding", remedy="send it as it is"
+        )
+    kind, _, parameters = headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
-    charset = parameters.lower().partition("charset=")[2].strip(' "')
+    charset = parameters.lower().partition("charset=")[2].partition(";")[0].strip(' "')
     if (kind == "application/json" or kind.endswith("+json")) and charset in ("", "utf-8", "utf8"):
         return
     raise UnsupportedMediaType(
@@ -108,33 +114,38 @@ def check_content_type(content_type: str | None) -> None:
     )
 
 
-def parse_json(raw: bytes, max_depth: int) -> Any:
-    """The value of a JSON text. Raises InvalidInput with the path of what no store could keep:
-    lone surrogates, NUL characters, numbers out of range, too deep nesting."""
+def parse_json(raw: bytes, max_depth: int, what: str = "the body") -> Any:
+    """The value of a JSON text, which is `what`. Raises InvalidInput with the path of what no store could
+    keep: lone surrogates, NUL characters, numbers out of range, too deep nesting."""
     try:
         value = pydantic_core.from_json(raw, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
-        raise _explain(raw, str(error), max_depth) from error
+        raise _explain(raw, str(error), max_depth, what) from error
     if _SUSPICIOUS.search(raw) or raw.count(b"{") + raw.count(b"[") > max_depth:
         _check(value, max_depth)
     return value
 
 
-def _explain(raw: bytes, message: str, max_depth: int) -> InvalidInput:
+def _explain(raw: bytes, message: str, max_depth: int, what: str) -> InvalidInput:
     """Python's own parser takes more: what it accepts can be named by its path."""
     try:
-        _check(json.loads(raw.decode()), max_depth)
+        _check(json.loads(raw.decode(), parse_int=_integer), max_depth)
     except InvalidInput as problem:
         return problem
     except UnicodeDecodeError as error:
         return InvalidInput(
-            f"the body is not UTF-8 (at byte {error.start})", field="body", remedy="send JSON in UTF-8"
+            f"{what} is not UTF-8 (at byte {error.start})", field="body", remedy="send JSON in UTF-8"
         )
     except RecursionError:
         return _too_deep("body", max_depth)
     except ValueError:
         pass
-    return InvalidInput(f"the body is not JSON: {message}", field="body", remedy="/docs has an example")
+    return InvalidInput(f"{what} is not JSON: {message}", field="body", remedy="/docs has an example")
+
+
+def _integer(digits: str) -> int:
+    """Python refuses numbers of thousands of digits: one out of range stands for all such."""
+    return int(digits) if len(digits) <= 20 else _INT_RANGE.stop
 
 
 def _check(value: Any, max_depth: int) -> None:

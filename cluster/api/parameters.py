@@ -77,7 +77,7 @@ def json_object(text: str | None, field: str, max_depth: int) -> dict[str, Any] 
     if text is None:
         return None
     try:
-        value = parse_json(text.encode(), max_depth)
+        value = parse_json(text.encode(), max_depth, "it")
     except InvalidInput as error:
         raise InvalidInput(f"{field}: {error.message}", field=field, remedy=error.remedy) from error
     if not isinstance(value, dict):

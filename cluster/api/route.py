@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, ClassVar, get_args, get_origin
 
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from cluster.api.body import ParsedRequest, check_content_type, parse_json
+from cluster.api.body import ParsedRequest, check_content, parse_json
 from cluster.api.errors import documented
 from cluster.api.exchange import exchange
 from cluster.api.parameters import Parameters
@@ -29,22 +30,19 @@ class Route(APIRoute):
         """See FastAPI's "Custom Request and APIRoute class"."""
         answer = super().get_route_handler()
         operation, role, has_body = self.name, self.role, self.body_field is not None
-        known = frozenset(_query_names(self.dependant))
+        known = dict(_query_names(self.dependant))
 
         async def handle(request: Request) -> Response:
             call = exchange(request)
             call.operation = operation
             if role is not None:
                 await call.admit(request, role)
-            if request.scope["query_string"] and (unknown := request.query_params.keys() - known):
-                name = min(unknown)
-                raise InvalidInput(
-                    f"{name}: unknown query parameter", field=name, remedy="leave it out; /docs lists them"
-                )
+            if request.scope["query_string"]:
+                _check_query(request.query_params, known)
             if has_body:
                 raw = await call.body.read(request.headers.get("content-length"), request.receive)
                 if raw:
-                    check_content_type(request.headers.get("content-type"))
+                    check_content(request.headers)
                     value = parse_json(raw, call.services.settings.max_json_depth)
                     request = ParsedRequest(request, raw, value)
                 else:
@@ -54,16 +52,32 @@ class Route(APIRoute):
         return handle
 
 
-def _query_names(dependant: Dependant) -> Iterator[str]:
-    """The query parameters of a route; those in a model are the model's fields."""
+def _check_query(sent: QueryParams, known: Mapping[str, bool]) -> None:
+    """Raises InvalidInput for a parameter that the route has not, or has once."""
+    if unknown := sent.keys() - known.keys():
+        name = min(unknown)
+        raise InvalidInput(
+            f"{name}: unknown query parameter", field=name, remedy="leave it out; /docs lists them"
+        )
+    for name in sent:
+        if not known[name] and len(sent.getlist(name)) > 1:
+            raise InvalidInput(f"{name}: it is there more than once", field=name, remedy="give it once")
+
+
+def _query_names(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """The query parameters of a route, and whether they may be repeated; those in a model are its fields."""
     for parameter in dependant.query_params:
         model = parameter.field_info.annotation
         if isinstance(model, type) and issubclass(model, Parameters):
-            yield from model.model_fields
+            yield from ((name, _is_list(field.annotation)) for name, field in model.model_fields.items())
         else:
-            yield parameter.alias
+            yield parameter.alias, _is_list(model)
     for inner in dependant.dependencies:
         yield from _query_names(inner)
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(kind) is list for kind in (annotation, *get_args(annotation)))
 
 
 class OpenRoute(Route):

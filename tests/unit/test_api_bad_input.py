@@ -81,7 +81,9 @@ async def test_what_is_not_json_that_a_store_could_keep(raw: bytes, field: str |
         (add(messages="text"), "messages"),
         (add(messages=[{"role": "user"}]), "messages.0.content"),
         (add(messages=[{"role": "", "content": "x"}]), "messages.0.role"),
-        (add(messages=[{"role": "user", "content": 7}]), "messages.0.content.str"),
+        (add(messages=[{"role": "user", "content": 7}]), "messages.0.content"),
+        (add(messages=[{"role": "user", "content": {"type": "text"}}]), "messages.0.content"),
+        (add(messages=[{"role": "user", "content": ["hello"]}]), "messages.0.content"),
         (add(metadata=[]), "metadata"),
         (add(wait="perhaps"), "wait"),
         (add(timestamp="yesterday"), "timestamp"),
@@ -140,7 +142,9 @@ async def test_a_body_must_be_announced_as_json(content_type: str | None) -> Non
     assert detail.code == "unsupported_media_type"
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=UTF-8", "application/merge-patch+json"])
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=UTF-8; v=1", "application/merge-patch+json"]
+)
 async def test_json_has_several_names(content_type: str) -> None:
     api = Api()
     async with api.client() as client:
@@ -380,3 +384,38 @@ def test_depth_counts_what_is_inside_each_other_not_beside() -> None:
     assert len(parse_json(beside, 3)) == 100
     with pytest.raises(InvalidInput, match="more than 2 levels"):
         parse_json(beside, 2)
+
+
+async def test_a_compressed_body_is_refused_by_name() -> None:
+    api = Api()
+    async with api.client() as client:
+        headers = {**JSON, "Content-Encoding": "gzip"}
+        detail = await refused(api, client.post(ADD, content=b"\x1f\x8b", headers=headers), 415)
+    assert detail.field == "Content-Encoding"
+
+
+async def test_a_parameter_given_twice_is_refused_unless_it_is_a_list() -> None:
+    api = Api()
+    async with api.client() as client:
+        for path in ("/api/v1/memories?user_id=a&user_id=b", "/api/v1/users/a/messages?limit=1&limit=2"):
+            detail = await refused(api, client.get(path), 422)
+            assert detail.field in ("user_id", "limit")
+        lists = "/api/v1/memories?user_id=a&kinds=fact&kinds=note"
+        assert (await client.get(lists)).status_code == 200
+
+
+async def test_a_number_of_thousands_of_digits_is_named() -> None:
+    api = Api()
+    text = '{"user_id": "u", "messages": [{"content": "x", "n": %s}]}' % ("9" * 5000)
+    async with api.client() as client:
+        detail = await refused(api, client.post(ADD, content=text, headers=JSON), 422)
+    assert detail.field == "messages.0.n"
+    assert "64 bits" in detail.message
+
+
+async def test_filters_that_are_no_json_are_not_called_the_body() -> None:
+    api = Api()
+    async with api.client() as client:
+        detail = await refused(api, client.get("/api/v1/memories?user_id=a&filters={"), 422)
+    assert detail.field == "filters"
+    assert "body" not in detail.message
