@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 from numpy import float32
 from numpy.typing import NDArray
 
@@ -13,22 +14,24 @@ from actors.adding import millis
 from actors.query_vectors import QueryVectors
 from actors.resident import Resident, Residents
 from actors.sharing import Given, Sharing
-from cluster.analysis import search_terms
+from cluster.analysis import normalise, search_terms
 from cluster.context import build_context, check_template
 from cluster.ids import Clock
 from cluster.model import Memory, Message, Millis
 from cluster.pipeline.recalled import without_recalled
+from cluster.pipeline.rules.extractor import HUMAN_ROLES
 from cluster.retrieval.hot_subject import HotSubject, RankSpec
-from cluster.retrieval.overtaken import overtaken_messages
+from cluster.retrieval.overtaken import says_only
+from cluster.retrieval.results import Ranked
 from cluster.summaries import summaries_of
 from cluster.tokens import count_tokens
-from memgrid.models import ContextBlock, ContextQuery
+from memgrid.models import ContextBlock, ContextQuery, ResultType
 from memgrid.subject import Subject
 
 _POOL: Final = 5
-"""Results looked at for each place in a context block."""
+"""Results looked at for each place in a context block: some messages among them turn out not to fit."""
 _SHARE: Final = 0.6
-"""A memory goes before messages if it scores at least this share of the best result."""
+"""In sections, a memory goes before messages if it scores at least this share of the best result."""
 
 
 class _Relevant(NamedTuple):
@@ -73,11 +76,13 @@ class Contexts:
                     if memory.is_current(now) and wanted(memory)
                 ]
                 if asked:
-                    found = self._relevant(resident, query, wanted, vector, given, now)
+                    question = _Question(search_terms(query.message), vector, wanted, now)
+                    found = self._relevant(resident, query, question, given)
                 else:
                     newest = sorted(current, key=lambda m: (m.updated_at, m.id), reverse=True)
                     found = _Relevant(newest[: query.limit], [], {})
-                buffered = [m for i in sorted(resident.pending) if (m := resident.hot.message(i)) is not None]
+                pending = (resident.hot.message(each) for each in sorted(resident.pending))
+                buffered = [each for each in pending if each is not None and wanted(each)]
                 summaries = list(summaries_of(resident.head.settings).values())
                 return build_context(
                     memories=found.memories,
@@ -100,50 +105,102 @@ class Contexts:
                 embedding.cancel()
 
     def _relevant(
-        self,
-        resident: Resident,
-        query: ContextQuery,
-        wanted: _Wanted,
-        vector: NDArray[float32] | None,
-        given: Sequence[Given],
-        now: Millis,
+        self, resident: Resident, query: ContextQuery, question: _Question, given: Sequence[Given]
     ) -> _Relevant:
-        """The `limit` best: memories that are about the message, then whatever fits it next.
-
-        A message says the same as the memory made of it in more words, and may be small talk: memories go
-        first, where they are not far behind the best.
-        """
-        terms = search_terms(query.message)
-        spec = RankSpec(
-            strategy="hybrid" if vector is not None else "full_text",
-            limit=query.limit * _POOL,
-            predicate=None if wanted.everything else wanted,
-            without=overtaken_messages(resident.hot.memories(), resident.hot.message),
-        )
-        ranked = resident.hot.search(spec, terms, vector, now)
-        shared = {each.memory.id: each.memory for each in given if wanted(each.memory)}
+        """The `limit` best. The plain list is of memories, and people's own messages fill what places are
+        left. In sections messages are marked as such, and go before memories that are far behind them."""
+        listed = query.plain and query.template is None
+        shared = {each.memory.id: each for each in given if question.wanted(each.memory)}
+        hot = resident.hot
+        if listed:
+            ranked = hot.search(question.spec(query.limit, types=("memory",)), *question.asked)
+        else:
+            outdated = _outdated(hot, question.now)
+            ranked = hot.search(question.spec(query.limit * _POOL, without=outdated), *question.asked)
         if shared:
-            hot = HotSubject(self._dimension)
-            hot.put_memories((each.memory, each.vector) for each in given if each.memory.id in shared)
-            among = RankSpec(strategy=spec.strategy, limit=query.limit * _POOL)
-            ranked = [*ranked, *hot.search(among, terms, vector, now)]
-        least = max((hit.score for hit in ranked), default=0.0) * _SHARE
-        ordered = sorted(ranked, key=lambda hit: (hit.kind != "memory" or hit.score < least, -hit.score))
+            others = HotSubject(self._dimension)
+            others.put_memories((each.memory, each.vector) for each in shared.values())
+            among = msgspec.structs.replace(question.spec(query.limit), predicate=None)
+            ranked = [*ranked, *others.search(among, *question.asked)]
+        if listed:
+            ranked.sort(key=lambda hit: -hit.score)
+            if len(ranked) < query.limit:
+                ranked += self._own_words(resident, query, question)
+        else:
+            least = max((hit.score for hit in ranked), default=0.0) * _SHARE
+            ranked.sort(key=lambda hit: (hit.kind != "memory" or hit.score < least, -hit.score))
         found = _Relevant([], [], {hit.id: round(hit.score, 6) for hit in ranked})
-        said: set[str] = set()
-        for hit in ordered:
+        for hit in ranked:
             if len(found.memories) + len(found.messages) == query.limit:
                 break
-            memory = shared.get(hit.id) or resident.hot.memory(hit.id)
+            memory = shared[hit.id].memory if hit.id in shared else hot.memory(hit.id)
             if memory is not None:
                 found.memories.append(memory)
-            elif (message := resident.hot.message(hit.id)) is not None:
+            elif (message := hot.message(hit.id)) is not None and not _same(message.content, query.message):
                 # An earlier context block in it would be shown again, and in the next one twice.
-                for own in without_recalled([message], resident.known):
-                    if own.content not in said:
-                        found.messages.append(own)
-                        said.add(own.content)
+                found.messages.extend(without_recalled([message], resident.known))
         return found
+
+    def _own_words(self, resident: Resident, query: ContextQuery, question: _Question) -> list[Ranked]:
+        """Messages of people that say more than the memories made of them, and nothing outdated."""
+        hot = resident.hot
+
+        def own(unit: Memory | Message) -> bool:
+            return isinstance(unit, Message) and unit.role in HUMAN_ROLES and question.wanted(unit)
+
+        spec = question.spec(
+            query.limit * _POOL, types=("message",), without=_outdated(hot, question.now), predicate=own
+        )
+        ranked = hot.search(spec, *question.asked)
+        return [
+            hit
+            for hit in ranked
+            if (message := hot.message(hit.id)) is not None
+            and not says_only(message.content, (memory.text for memory in hot.memories_on(hit.id)))
+        ]
+
+
+class _Question(NamedTuple):
+    """What a context is asked for."""
+
+    terms: Sequence[str]
+    vector: NDArray[float32] | None
+    wanted: _Wanted
+    now: Millis
+
+    @property
+    def asked(self) -> tuple[Sequence[str], NDArray[float32] | None, Millis]:
+        """The arguments of a search beside its specification."""
+        return self.terms, self.vector, self.now
+
+    def spec(
+        self,
+        limit: int,
+        *,
+        types: tuple[ResultType, ...] = ("memory", "message"),
+        without: frozenset[str] = frozenset(),
+        predicate: Callable[[Memory | Message], bool] | None = None,
+    ) -> RankSpec:
+        """By meaning and words where there is a vector, else by words."""
+        return RankSpec(
+            strategy="hybrid" if self.vector is not None else "full_text",
+            limit=limit,
+            types=types,
+            without=without,
+            predicate=predicate or (None if self.wanted.everything else self.wanted),
+        )
+
+
+def _outdated(hot: HotSubject, now: Millis) -> frozenset[str]:
+    """Messages that say something which is no longer so."""
+    return frozenset(
+        source for memory in hot.memories() if not memory.is_current(now) for source in memory.sources
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether they are the same words: what is being answered need not be told again."""
+    return normalise(one).split() == normalise(other).split()
 
 
 class _Wanted:

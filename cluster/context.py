@@ -86,7 +86,8 @@ def build_context(
     knowing, `prefer_topics` first, else what changed last; `buffered` the messages not extracted yet;
     `summary` what was said before them. Plain is one list of the relevant ones. Otherwise there are sections:
     the profile, events and other relevant ones with their dates, the summary, the newest of the buffer. A
-    line is whole or left out, unless the most relevant one alone exceeds the budget: that one is cut.
+    message stands with who said it. A line is whole or left out, unless the most relevant one alone exceeds
+    the budget: that one is cut.
 
     `ratio` parts the room of profile and events between them. `template` lays the sections out (see
     PLACEHOLDERS; `check_template` first). With `scores`, by id, the block says why each line is there.
@@ -156,7 +157,7 @@ def _shares(ratio: float | None) -> dict[Section, float]:
 def _plain_lines(memories: Iterable[Memory], messages: Iterable[Message]) -> list[_Line]:
     lines = [
         *(_Line("memories_header", m.id, True, _one_line(m.text)) for m in memories),
-        *(_Line("memories_header", m.id, False, _one_line(m.content)) for m in messages),
+        *(_Line("memories_header", m.id, False, _one_line(_said(m))) for m in messages if m.content.strip()),
     ]
     return _distinct(lines)
 

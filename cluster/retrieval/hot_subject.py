@@ -98,6 +98,11 @@ class HotSubject:
         """All messages."""
         return self._units.messages()
 
+    def memories_on(self, message_id: str) -> list[Memory]:
+        """All memories that rest on a message, superseded and expired ones among them."""
+        resting = (self.memory(each) for each in self._units.resting_on(message_id))
+        return [memory for memory in resting if memory is not None]
+
     def next_end(self, now: Millis) -> Millis:
         """Until when a search made at `now` stays true if nothing changes: the next expiry."""
         return self._units.next_end(now)

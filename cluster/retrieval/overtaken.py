@@ -20,7 +20,8 @@ _FRAME: Final = frozenset(
         "I am I'm me my mine myself we our is are was be been being a an the in at on of to for and so well "
         "oh yes hi hello have has had I've do did does it it's that this now currently still really just "
         "very user 我 我的 我们 是 的 了 在 吧 呢 啊 嗯 哦 现 目 前 很 也 都 就 有 着 过 你 好 "
-        "用 户 这 那 还 其 实 跟 说 和 叫 请 记 住 得 please remember"
+        "用 户 这 那 还 其 实 跟 说 和 叫 请 记 住 得 搬 家 到 please "
+        "remember move moved live lives"
     )
 )
 """Words that say nothing about someone by themselves."""

@@ -79,7 +79,7 @@ def test_plain_is_the_list_of_the_native_route() -> None:
 def test_plain_lists_messages_after_memories() -> None:
     turn = message("我昨天去了西湖")
     block = built([memory("住在杭州")], messages=[turn], profile=[memory("x")], buffered=[message("y")])
-    assert block.context == "用户相关记忆:\n- 住在杭州\n- 我昨天去了西湖"
+    assert block.context == "用户相关记忆:\n- 住在杭州\n- user: 我昨天去了西湖"
     assert block.message_ids == [turn.id]
 
 

@@ -141,7 +141,41 @@ async def test_a_context_puts_memories_before_what_was_said(ask: Asking) -> None
     await ask.add(LI, "I like green tea", wait=True)
     await ask.add(LI, "green tea green tea", "green tea green tea", "what about tea")
     block = await ask("context", LI, message="green tea", limit=2)
-    assert block.context.splitlines()[1:] == ["- I like green tea", "- green tea green tea"]
+    assert block.context.splitlines()[1:] == ["- I like green tea", "- user: green tea green tea"]
+
+
+async def test_a_context_lists_memories_and_neither_small_talk_nor_what_is_no_longer_so() -> None:
+    async with running_owner() as ask:
+        for _ in range(8):
+            turn = [
+                {"role": "user", "content": "我对花生过敏"},
+                {"role": "assistant", "content": "好的，我记住了。"},
+            ]
+            await ask("add", WANG, messages=turn, user_id="wang", wait=True)
+        block = await ask("context", WANG, message="推荐晚餐")
+        assert block.context.splitlines()[1:] == ["- 用户对花生过敏"]
+        assert (len(block.memory_ids), block.message_ids) == (1, [])
+        await ask.add(LI, "I live in Hangzhou, dinner is at six", wait=True)
+        await ask.add(LI, "I moved to Beijing.", wait=True)
+        question = "Where is dinner in Hangzhou?"
+        await ask.add(LI, question, "We dine at seven today.")
+        block = await ask("context", LI, message=question, limit=5)
+        assert sorted(block.context.splitlines()[1:]) == [
+            "- User lives in Beijing",
+            "- user: We dine at seven today.",
+        ]
+        sections = await ask("context", LI, message=question, limit=5, plain=False)
+        relevant = sections.context.partition("messages:")[2].partition("Latest")[0]
+        assert "Hangzhou" not in relevant
+
+
+async def test_a_context_of_a_period_has_nothing_else_from_the_buffer(ask: Asking) -> None:
+    await ask.add(LI, "the old talk", timestamp="2020-01-01T00:00:00Z")
+    await ask.add(LI, "the new talk", timestamp="2026-11-02T00:00:00Z")
+    for period, kept in (({"since": "2026-11-01"}, "new"), ({"until": "2026-11-01"}, "old")):
+        for message in ("talk", ""):
+            block = await ask("context", LI, message=message, plain=False, **period)
+            assert {"old", "new"} & set(block.context.split()) == {kept}
 
 
 async def test_a_context_is_filled_with_what_fits_next() -> None:
