@@ -295,7 +295,8 @@ async def test_one_memory_is_found_with_its_owner() -> None:
             assert answer.status_code == 200
             call = api.router.calls[-1]
             assert (call.operation, call.subject) == (operation, ALICE)
-            assert isinstance(call.request, ById) and call.request.id == MEMORY
+            assert isinstance(call.request, ById)
+            assert call.request.id == MEMORY
 
 
 async def test_patch_sends_only_what_is_given() -> None:
