@@ -27,6 +27,7 @@ from memgrid.models import (
     ListQuery,
     MemoryChange,
     MessageIn,
+    MessageOut,
     SearchQuery,
 )
 from memgrid.subject import SUBJECT_KINDS, Subject
@@ -34,6 +35,8 @@ from memgrid.subject import SUBJECT_KINDS, Subject
 _REQUEST_CLAIM_MS = 7 * DAY_MS
 """How long an idempotency key is remembered."""
 _REDO_ROUNDS = 10
+_PARTS = "content"
+"""Under which a message's `extra` keeps the parts that it came in."""
 MAX_METADATA_BYTES = 65_536
 """Metadata is copied to every memory, and a memory has to fit in a commit."""
 
@@ -168,7 +171,7 @@ class Adding:
         created = extra.pop("created_at", None)
         text, parts = text_of(message)
         if parts:
-            extra["content"] = parts
+            extra[_PARTS] = parts
         said = message.timestamp or parse_time(created) or request.timestamp
         return Message(
             id=new,
@@ -221,12 +224,11 @@ class Adding:
                 Claim(kind="message", key=key, payload_hash=payload_hash(message), message_ids=(message.id,))
             )
         if request.idempotency_key is not None:
-            whole = hashlib.blake2b(b"".join(payload_hash(m) for m in messages), digest_size=16).digest()
             claims.append(
                 Claim(
                     kind="request",
                     key=request.idempotency_key,
-                    payload_hash=whole,
+                    payload_hash=request_hash(request),
                     message_ids=tuple(m.id for m in messages),
                     expires_at=now + _REQUEST_CLAIM_MS,
                 )
@@ -278,8 +280,8 @@ def labels_of(request: AddRequest | SearchQuery | ListQuery) -> Labels:
 
 def text_of(message: MessageIn) -> tuple[str, list[dict[str, Any]]]:
     """The text of a message, and its content parts where it came in parts."""
-    if isinstance(message.content, str):
-        return message.content, []
+    if not isinstance(message.content, list):
+        return message.content or "", []
     texts = [str(part.get("text", "")) for part in message.content if part.get("type") == "text"]
     return "\n".join(texts), message.content
 
@@ -302,9 +304,28 @@ def parse_time(value: Any) -> datetime | None:
 
 
 def payload_hash(message: Message) -> bytes:
-    """What makes two messages the same to a key: who said what."""
-    parts = (message.role, message.name or "", message.content)
-    encoded = [part.encode() for part in parts]
+    """What makes two messages the same to an id: who said what, and all else that came inside the message.
+
+    When it was said, how it is marked and what came beside it make no other message: those an export adds
+    or a call changes. Neither do the fields of a `MessageOut`: messages may be given back as they were shown.
+    """
+    shown = message.extra.get("extra")
+    extra = {**shown, **message.extra} if isinstance(shown, dict) else message.extra
+    told = {
+        name: value
+        for name, value in extra.items()
+        if value is not None and (name == _PARTS or name not in MessageOut.model_fields)
+    }
+    said = [part.encode() for part in (message.role, message.name or "", message.content)]
+    if told:
+        said.append(msgspec.json.encode(told, order="deterministic"))
     return hashlib.blake2b(
-        b"".join(len(part).to_bytes(8, "big") + part for part in encoded), digest_size=16
+        b"".join(len(part).to_bytes(8, "big") + part for part in said), digest_size=16
     ).digest()
+
+
+def request_hash(request: AddRequest) -> bytes:
+    """What makes two requests the same to an idempotency key: everything that was sent, but for the key, and
+    for how long the answer is waited for."""
+    sent = request.model_dump(mode="json", exclude={"idempotency_key", "wait"}, exclude_defaults=True)
+    return hashlib.blake2b(msgspec.json.encode(sent, order="deterministic"), digest_size=16).digest()

@@ -10,7 +10,8 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from memgrid.subject import SubjectKind
 
@@ -63,15 +64,28 @@ class MessageIn(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Annotated[str, Field(min_length=1, max_length=64)] = "user"
-    content: str | list[dict[str, Any]]
-    """Text, or OpenAI content parts; the parts of type `text` are what memgrid reads."""
+    content: str | list[dict[str, Any]] | None
+    """Text, or OpenAI content parts; the parts of type `text` are what memgrid reads. Null, as of a message
+    that only calls tools, is no text."""
     name: Annotated[str, Field(max_length=256)] | None = None
     """The speaker, where one role has several."""
     id: Identifier | None = None
-    """The client's own id: the same id in the same session is the same message, however often sent."""
+    """The client's own id: the same id in the same session is the same message, however often sent, and a 409
+    with another role, name, content or other key. Answers name messages by memgrid's own ids."""
     timestamp: datetime | None = None
     """When it was said (`event_time`); also accepted as `created_at`. Default: when it arrives."""
     marks: list[Identifier] = Field(default_factory=list, max_length=64)
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _read(cls, content: Any) -> Any:
+        """Null as no text. What cannot be read is the field's fault, not that of each of its types."""
+        if content is None:
+            return ""
+        parts: list[Any] = content if isinstance(content, list) else []
+        if not isinstance(content, (str, list)) or not all(isinstance(part, dict) for part in parts):
+            raise PydanticCustomError("content", "should be text, a list of content parts, or null")
+        return content
 
 
 class MessageOut(Answer):
@@ -101,7 +115,8 @@ class MessagePage(Answer):
 
 
 class MarkMessages(Request):
-    """Change marks. `old` None adds `new`; `new` None removes `old`; both replace. `ids` narrows."""
+    """Change marks. `old` None adds `new`; `new` None removes `old`; both replace. `ids` narrows: memgrid's
+    own ids (`message_ids` of an add), not those that a client gave."""
 
     new: Identifier | None = None
     old: Identifier | None = None
@@ -110,7 +125,8 @@ class MarkMessages(Request):
 
 
 class DeleteMessages(Request):
-    """Which messages to forget: by id, by mark, or all of a session. At least one must be given."""
+    """Which messages to forget: by id (memgrid's own, not one that a client gave), by mark, or all of a
+    session. At least one must be given."""
 
     ids: Annotated[list[Identifier], Field(max_length=10_000)] | None = None
     marks: Annotated[list[Identifier], Field(max_length=64)] | None = None
@@ -154,13 +170,15 @@ class AddRequest(Request):
     infer: bool = True
     """False keeps each message word for word as a memory of kind `note`, without extraction."""
     idempotency_key: Identifier | None = None
-    """A retry with the same key and the same payload changes nothing; another payload is a 409."""
+    """A retry with the same key and the same payload changes nothing; another payload is a 409. Everything
+    sent counts, but for `wait`. The key is remembered for seven days."""
     group_id: Identifier | None = None
     """A label inside the subject: a group's configuration says what is extracted, and by which model."""
     record_message: bool = True
     """False: the messages are forgotten as soon as they have been extracted."""
     wait: bool = False
-    """True waits until the messages are extracted."""
+    """True waits until the messages are extracted, for half the request timeout (30 s unless set otherwise)
+    at most: then `status` is `pending` or `running`, the messages are kept, and `job_id` tells the rest."""
     timestamp: datetime | None = None
     """`event_time` of messages that carry none."""
 
@@ -241,6 +259,7 @@ class MemoryOut(Answer):
     attributes: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     source_message_ids: list[str] = []
+    source_type: SourceType = "conversation"
     confidence: float = 1.0
     language: str | None = None
     created_at: datetime
@@ -316,7 +335,7 @@ class History(Answer):
 class SearchQuery(Request):
     """What to look for."""
 
-    query: Annotated[str, Field(min_length=1, max_length=32_768)]
+    query: Annotated[str, Field(min_length=1, max_length=32_768), Visible]
     user_id: Identifier | None = None
     agent_id: Identifier | None = None
     app_id: Identifier | None = None
@@ -472,6 +491,7 @@ class ProcessRequest(Request):
 
     ids: Annotated[list[Identifier], Field(max_length=10_000)] | None = None
     wait: bool = True
+    """Wait for the extraction, as long as an add would: `status` says whether it is done."""
 
 
 class ProcessResult(Answer):

@@ -362,7 +362,7 @@ BAD_LINES: list[tuple[str, str]] = [
     ('{"messages": "hi"}', "messages"),
     ('{"messages": ["hi"]}', "messages.0"),
     ('{"messages": [{"role": "user"}]}', "messages.0.content"),
-    ('{"messages": [{"content": null}]}', "messages.0.content"),
+    ('{"messages": [{"content": 3}]}', "messages.0.content"),
     ('{"messages": [{"content": "x"}], "sesion_id": "typo"}', "sesion_id"),
     ('{"messages": [{"content": "x", "timestamp": "yesterday"}]}', "messages.0.timestamp"),
     ('{"messages": [{"content": "x"}], "type": "poem"}', "type"),

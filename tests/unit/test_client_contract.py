@@ -21,7 +21,7 @@ from cluster.api.app import create_app
 from cluster.settings import Settings
 from memgrid import AsyncMemgrid, Memgrid, cli
 from memgrid.errors import Conflict, InvalidInput, MemgridError, NotFound, error_from_code
-from memgrid.models import ErrorDetail
+from memgrid.models import ErrorDetail, MessageIn
 from memgrid.routing import Call
 from tests.owners import running_owner
 
@@ -190,6 +190,14 @@ async def test_odd_ids_arrive_as_they_are(client: AsyncMemgrid, odd: str) -> Non
     (message,) = await collect(client.messages(user_id=odd, session_id=odd))
     assert message.session_id == odd
     assert (await client.erase(odd)).messages == 1
+
+
+async def test_a_message_that_only_calls_tools_is_kept(client: AsyncMemgrid) -> None:
+    calls = [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    said = {"role": "assistant", "content": None, "tool_calls": calls}
+    await client.add([said, MessageIn(role="assistant", content=None)], user_id="tools")
+    kept = await collect(client.messages(user_id="tools"))
+    assert [(message.content, message.extra) for message in kept] == [("", {"tool_calls": calls}), ("", {})]
 
 
 async def test_batches_and_idempotency(client: AsyncMemgrid) -> None:
