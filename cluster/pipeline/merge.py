@@ -21,7 +21,7 @@ from typing import Any, Literal
 import msgspec
 
 from cluster.model import ChangeEntry, Labels, Memory, Message, Millis
-from cluster.pipeline.known_index import ClaimKey, KnownIndex, claim_of
+from cluster.pipeline.known_index import MAX_SOURCES, ClaimKey, KnownIndex, claim_of
 from cluster.pipeline.known_index import said_at as last_said
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.usefulness import least_useful, usefulness
@@ -34,8 +34,6 @@ PLACE = "document"
 
 __all__ = ["Action", "Decision", "Decisions", "KnownIndex", "merge", "usefulness", "verbatim"]
 
-MAX_SOURCES = 64
-"""Message ids kept with a memory: the newest; `evidence` counts them all."""
 MAX_NOTE_CHARACTERS = 65_536
 """A longer message is cut in its note (a commit is bounded); the message itself is kept whole."""
 
@@ -75,18 +73,16 @@ class _Merge:
     def get(self, memory_id: str) -> Memory:
         return self.touched.get(memory_id) or self.known.memories[memory_id]
 
-    def same(self, claim: ClaimKey) -> list[Memory]:
-        ids = dict.fromkeys((*self.known.same(claim), *self.fresh.same(claim)))
-        return [self.get(memory_id) for memory_id in ids]
+    def put(self, memory: Memory) -> None:
+        """Take up a memory that is new or changed."""
+        self.fresh.put(memory)
+        self.touched[memory.id] = memory
 
-    def contradicting(self, claim: ClaimKey, *, single_valued: bool) -> list[Memory]:
-        ids = dict.fromkeys(
-            (
-                *self.known.contradicting(claim, single_valued=single_valued),
-                *self.fresh.contradicting(claim, single_valued=single_valued),
-            )
-        )
-        return [self.get(memory_id) for memory_id in ids]
+    def found(self, find: Callable[[KnownIndex], Iterable[str]]) -> list[Memory]:
+        """What is found in what is known, as far as it is unchanged, and in what is new or changed; by id, so
+        that how an index came to be decides nothing."""
+        unchanged = (memory_id for memory_id in find(self.known) if memory_id not in self.touched)
+        return [self.get(memory_id) for memory_id in sorted({*unchanged, *find(self.fresh)})]
 
     def decide(
         self, candidate: Candidate, at: Millis, new_memory: Callable[[Candidate, Millis], Memory]
@@ -96,9 +92,10 @@ class _Merge:
             self.set_variable(candidate, at, new_memory)
             return
         claim = claim_of(candidate)
-        same = self.same(claim)
+        same = self.found(lambda index: index.same(claim))
+        resting = self.found(lambda index: index.resting_on(claim, candidate.sources))
 
-        counted = next((memory for memory in same if _has(memory, candidate.sources)), None)
+        counted = next((memory for memory in (*same, *resting) if _has(memory, candidate.sources)), None)
         if counted is not None:
             self.decided(candidate, "NONE", counted, "known from these messages")
             return
@@ -110,12 +107,18 @@ class _Merge:
                 self.support(current, candidate, at)
             return
 
-        against = self.contradicting(claim, single_valued=candidate.single_valued)
+        single = candidate.single_valued
+        against = self.found(lambda index: index.contradicting(claim, single_valued=single))
         standing = [other for other in against if other.is_current(self.now)]
         older = [other for other in standing if last_said(other) <= at and not other.immutable]
         later = [other for other in against if last_said(other) > at]
+        later += self.found(
+            lambda index: index.said_next(
+                claim, at, single_valued=single, without=self.touched if index is self.known else ()
+            )
+        )
         if later:
-            memory = self.add_closed(candidate, at, new_memory, same, later)
+            memory = self.add_closed(candidate, claim, at, new_memory, later)
         else:
             memory = new_memory(candidate, at)
             fixed = ", ".join(other.id for other in standing if other.immutable)
@@ -147,13 +150,15 @@ class _Merge:
             self.support(old, candidate, at)
         else:
             new = new_memory(candidate, at)
-            self.touched[old.id] = msgspec.structs.replace(
-                new,
-                id=old.id,
-                created_at=old.created_at,
-                labels=old.labels,
-                pinned=old.pinned,
-                revision=old.revision,
+            self.put(
+                msgspec.structs.replace(
+                    new,
+                    id=old.id,
+                    created_at=old.created_at,
+                    labels=old.labels,
+                    pinned=old.pinned,
+                    revision=old.revision,
+                )
             )
             self.entries.append(
                 ChangeEntry(
@@ -169,14 +174,14 @@ class _Merge:
     def add_closed(
         self,
         candidate: Candidate,
+        claim: ClaimKey,
         at: Millis,
         new_memory: Callable[[Candidate, Millis], Memory],
-        same: Sequence[Memory],
         later: Sequence[Memory],
     ) -> Memory:
         """Keep a claim that what was said `later` has overtaken: closed, or as evidence of one that is."""
         closer = min(later, key=lambda memory: (last_said(memory), memory.id))
-        closed = next((memory for memory in same if memory.superseded_by == closer.id), None)
+        closed = next(iter(self.found(lambda index: index.superseded(closer.id, claim))), None)
         if closed is not None and not closed.immutable:
             self.support(closed, candidate, at)
             return closed
@@ -191,8 +196,7 @@ class _Merge:
         self.decisions.append(Decision(candidate, action, memory.id, reason))
 
     def add(self, memory: Memory, candidate: Candidate, action: Action, reason: str | None) -> None:
-        self.fresh.put(memory)
-        self.touched[memory.id] = memory
+        self.put(memory)
         self.entries.append(
             ChangeEntry(memory_id=memory.id, event="ADD", new_text=memory.text, reason=reason)
         )
@@ -216,12 +220,14 @@ class _Merge:
                     reason="said again",
                 )
             )
-        self.touched[memory.id] = msgspec.structs.replace(
-            memory,
-            sources=tuple(sorted({*memory.sources, *new})[-MAX_SOURCES:]),
-            attributes=attributes,
-            confidence=max(memory.confidence, candidate.confidence),
-            updated_at=self.now,
+        self.put(
+            msgspec.structs.replace(
+                memory,
+                sources=tuple(sorted({*memory.sources, *new})[-MAX_SOURCES:]),
+                attributes=attributes,
+                confidence=max(memory.confidence, candidate.confidence),
+                updated_at=self.now,
+            )
         )
         self.decided(candidate, "UPDATE", memory, "said again")
 
@@ -265,17 +271,19 @@ class _Merge:
                 )
             )
         links = (*memory.links, *(link_text("cause", cause) for cause in new))
-        self.touched[memory_id] = msgspec.structs.replace(memory, links=links)
+        self.put(msgspec.structs.replace(memory, links=links))
         return new
 
     def close(self, memory: Memory, by: Memory, at: Millis) -> None:
         """Supersede `memory` by `by`, whose claim holds from `at`. The entry names the other by its id
         only: its text must go when it is deleted, and this memory's history stays."""
-        self.touched[memory.id] = msgspec.structs.replace(
-            memory,
-            valid_to=max(at, memory.valid_from or at),
-            superseded_by=by.id,
-            updated_at=self.now,
+        self.put(
+            msgspec.structs.replace(
+                memory,
+                valid_to=max(at, memory.valid_from or at),
+                superseded_by=by.id,
+                updated_at=self.now,
+            )
         )
         self.entries.append(
             ChangeEntry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -724,6 +724,50 @@ def test_merging_does_not_walk_all_that_is_known() -> None:
         return lines
 
     assert steps(10_000) < 1.5 * steps(1_000)
+
+
+def always_elsewhere(number: int) -> Candidate:
+    return home(f"town {number}", source=f"m{number:05}", at=number)
+
+
+def here_and_there(number: int) -> Candidate:
+    return home(f"town {number % 2}", source=f"m{number:05}", at=number)
+
+
+def of_ever_earlier_years(number: int) -> Candidate:
+    return home(f"town {number}", source=f"m{number:05}", at=1_000_000 - number)
+
+
+def likes_and_dislikes(number: int) -> Candidate:
+    verb = "like" if number % 2 else "dislike"
+    return taste(verb, f"soup {number}", source=f"m{number:05}", at=number, negates=number % 3 == 0)
+
+
+@pytest.mark.parametrize(
+    "claim", [always_elsewhere, here_and_there, of_ever_earlier_years, likes_and_dislikes]
+)
+def test_merging_does_not_walk_what_was_said_before(claim: Callable[[int], Candidate]) -> None:
+    """A batch takes as many steps, however often the like of it was said."""
+    new_ids = itertools.count()
+    index, lines = KnownIndex(), list[int]()
+
+    def merge_next(first: int) -> None:
+        found = merge(
+            [claim(number) for number in range(first, first + 100)],
+            index,
+            subject=SUBJECT,
+            labels={},
+            session=None,
+            now=NOW,
+            new_id=lambda: f"n{next(new_ids):05}",
+            max_memories=20_000,
+        )
+        index.apply(found)
+
+    for batch in range(12):
+        lines.append(lines_run(lambda batch=batch: merge_next(batch * 100)))
+    assert len(index.memories) == 1200
+    assert lines[-1] < 1.5 * lines[1]
 
 
 def test_normalise_keeps_something_of_everything() -> None:
