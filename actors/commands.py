@@ -178,12 +178,15 @@ def _iso(millis: int) -> str:
 def show_config(
     config: ConfigFile = None,
     validate: Annotated[bool, typer.Option("--validate", help="Only check.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Only what is not the default.")] = False,
     json: Json = False,
 ) -> None:
     """The settings in effect, where each comes from, and what it does; secrets are masked."""
     from cluster.configuration import describe
 
     rows = describe(settings_from(config))
+    if changed:
+        rows = [row for row in rows if row.source != "default"]
     if validate:
         note(f"{len(rows)} settings are valid")
     elif json:
@@ -192,7 +195,7 @@ def show_config(
         print_table(
             ["setting", "value", "from", "what it is"],
             ([row.name, row.value, row.source, row.description] for row in rows),
-            empty="",
+            empty="every setting has its default",
         )
 
 

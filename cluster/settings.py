@@ -414,7 +414,9 @@ def _same(field: str, one: Any, other: Any) -> bool:
 
 
 def _unknown(name: str, source: str, known: list[str]) -> InvalidInput:
-    close = difflib.get_close_matches(name, known, n=1)
+    # Without the prefix: with it any two variables are close.
+    tails = {each.removeprefix(PREFIX): each for each in known}
+    close = [tails[tail] for tail in difflib.get_close_matches(name.removeprefix(PREFIX), tails, n=1)]
     hint = f"did you mean {close[0]}?" if close else "`memgrid config` lists the settings there are"
     return InvalidInput(f"unknown setting {name} ({source})", field=name, remedy=hint)
 

@@ -11,11 +11,13 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.api import documents, health, jobs, kinds, memories, profile_config, projects, subjects
@@ -78,10 +80,12 @@ def create_app(
         summary="Memory for agents.",
         description=_DESCRIPTION,
         version="1",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
 
+    _add_docs(app)
     app.router.routes.extend(_routes())
     app.add_exception_handler(MemgridError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -89,6 +93,26 @@ def create_app(
     app.add_middleware(Ingress, services=services)
     app.openapi = lambda: _openapi(app)
     return app
+
+
+def _add_docs(app: FastAPI) -> None:
+    """/docs, with its scripts from here: where the network ends FastAPI's own page stays blank."""
+    app.mount("/swagger", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+
+    def docs(request: Request) -> Response:
+        return get_swagger_ui_html(
+            openapi_url=str(app.openapi_url),
+            title=app.title,
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/swagger/favicon-32x32.png",
+        )
+
+    def root(request: Request) -> Response:
+        return RedirectResponse("/docs")
+
+    app.add_route("/docs", docs, include_in_schema=False)
+    app.add_route("/", root, include_in_schema=False)
 
 
 @functools.cache

@@ -121,3 +121,13 @@ def test_whatever_comes_the_answer_is_one_that_is_documented(case: schemathesis.
         headers={"X-API-Key": KEY},
         checks=[not_a_server_error, status_code_conformance, response_schema_conformance],
     )
+
+
+async def test_docs_need_nothing_from_elsewhere() -> None:
+    async with Api().client() as client:
+        page = await client.get("/docs")
+        assert (page.status_code, "https://" in page.text) == (200, False)
+        for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
+            assert f"/swagger/{name}" in page.text
+            assert (await client.get(f"/swagger/{name}")).status_code == 200
+        assert (await client.get("/")).headers["Location"] == "/docs"

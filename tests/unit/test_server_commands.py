@@ -287,3 +287,19 @@ def test_migrate_says_that_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> N
     result = run("migrate")
     assert result.exit_code == 1
     assert "cannot be reached" in result.output
+
+
+def test_config_shows_what_is_not_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMGRID_PORT", "9001")
+    shown = json.loads(run("config", "--changed", "--json").stdout)
+    assert [row["name"] for row in shown] == ["port"]
+
+
+def test_a_setting_that_is_like_none_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMGRID_FOO", "1")
+    refused = run("config")
+    assert refused.exit_code == 1
+    assert "did you mean" not in refused.stderr
+    monkeypatch.delenv("MEMGRID_FOO")
+    monkeypatch.setenv("MEMGRID_PROT", "1")
+    assert "did you mean MEMGRID_PORT?" in run("config").stderr.replace("\n", " ")
