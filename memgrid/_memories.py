@@ -66,7 +66,9 @@ class MemoriesApi(Sender):
         """Keep messages, and let memgrid distil memories from them.
 
         The messages are durable when this returns, and are found by `search` at once; the memories
-        follow (`wait=True` waits for them, so does `wait_for_job(result.job_id)`).
+        follow. `wait=True` waits for them, but no longer than a request may take (half a minute, unless the
+        server says otherwise): when `status` is still `pending` or `running`, `wait_for_job(result.job_id)`
+        goes on from there.
 
             await client.add("我叫张三，我喜欢打羽毛球", user_id="zhangsan")
             await client.add(
@@ -79,7 +81,8 @@ class MemoriesApi(Sender):
             )
 
         `infer=False` keeps each message word for word as a memory of kind `note`. A message's own `id`, or an
-        `idempotency_key`, makes sending it again harmless; Conflict when the key came with another payload.
+        `idempotency_key`, makes sending it again harmless; Conflict when the key came with anything else
+        than before (`wait` aside), or the id with another message.
         `group_id` names a group whose configuration says what is extracted; with `record_message=False` the
         messages are forgotten once they have been extracted.
         """
@@ -102,7 +105,8 @@ class MemoriesApi(Sender):
     async def add_batch(self, items: Sequence[AddRequest | Mapping[str, Any]]) -> BatchAddResult:
         """Several adds, of one or many users, in one call: each succeeds or fails on its own.
 
-        Items of one user are added in the order given. Results are in the places of their items.
+        Items of one user are added in the order given. Results are in the places of their items. An item that
+        is no valid request raises InvalidInput before anything is sent.
 
             batch = await client.add_batch([
                 {"user_id": "a", "messages": [{"role": "user", "content": "I play the cello"}]},

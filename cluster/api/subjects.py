@@ -263,7 +263,9 @@ def add_routes(section: Section, naming: Naming) -> None:
     async def flush_buffer(
         request: Request, whose: Annotated[Whose, Depends(naming)], wait: Annotated[bool, Query()] = True
     ) -> Response:
-        """Extract everything in the buffer now."""
+        """Extract everything in the buffer now. `wait` waits as long as an add would; `status` says whether
+        it is done.
+        """
         return await ask(request, whose, "process", ProcessRequest(wait=wait))
 
     @writes.post("/buffers/process", response_model=ProcessResult, summary="Process messages of the buffer")
@@ -272,7 +274,9 @@ def add_routes(section: Section, naming: Naming) -> None:
         whose: Annotated[Whose, Depends(naming)],
         body: Annotated[ProcessRequest, Body(openapi_examples=examples.PROCESS)],
     ) -> Response:
-        """Extract these buffered messages now; those already extracted answer with their earlier result."""
+        """Extract these buffered messages now; those already extracted answer with their earlier result.
+        `wait` waits as long as an add would; `status` says whether it is done.
+        """
         return await ask(request, whose, "process", body)
 
     @reads.get("/runs", response_model=RunPage, summary="Extraction runs")

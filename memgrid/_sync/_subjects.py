@@ -213,7 +213,11 @@ class SubjectsApi(Sender):
         wait: bool = True,
         **whose: Unpack[Whose],
     ) -> ProcessResult:
-        """Extract the buffered messages now, all of them or these; `wait=False` only starts it."""
+        """Extract the buffered messages now, all of them or these; `wait=False` only starts it.
+
+        `wait` ends with what a request may take: while `status` is `pending` or `running` the extraction goes
+        on, and `wait_for_job(result.job_id)` waits for it.
+        """
         subject = required_subject(**whose)
         request = build(ProcessRequest, ids=ids, wait=wait)
         return self._ask("process", request, subject, ProcessResult)

@@ -1,4 +1,4 @@
-"""Commands on memories: add, search, context, profile, list, get, history, delete, erase."""
+"""Commands on memories: add, job, search, context, profile, list, get, history, delete, erase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memgrid._requests import Whose
 from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Session, Url, User, Yes, connect, whose
 from memgrid.cli.output import moment, one_line, plain, print_json, print_table, say
 from memgrid.errors import InvalidInput
-from memgrid.models import AddResult, MemoryKind, MemoryOut, ResultType, Strategy
+from memgrid.models import AddResult, Job, MemoryKind, MemoryOut, ResultType, Strategy
 
 app = typer.Typer()
 
@@ -36,7 +36,9 @@ def add(
     infer: Annotated[
         bool, typer.Option("--infer/--no-infer", help="Distil memories, or keep the text as a note.")
     ] = True,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the memories, and show them.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the memories a while, and show them.")
+    ] = False,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -75,12 +77,38 @@ def _metadata(pairs: list[str] | None) -> dict[str, Any] | None:
 def _say_added(result: AddResult, *, wait: bool) -> None:
     if result.duplicates:
         say("it was there already", "dim")
+    if wait or result.status in ("done", "parked"):
+        _say_outcome(result)
+    else:
+        say(f"kept (job {result.job_id})", "dim")
+
+
+def _say_outcome(result: AddResult | Job) -> None:
     for change in result.results:
         say(f"{_SIGNS[change.event]} {one_line(change.memory or change.old_memory or '')}", "green")
     if result.status == "parked":
         say("kept, but the extraction failed and is parked: see the runs of this subject", "red")
+    elif result.status != "done":
+        say(f"kept; the extraction goes on: memgrid job {result.job_id} tells how far it is", "dim")
     elif not result.results:
-        say("kept; nothing to remember in it" if wait else f"kept (job {result.job_id})", "dim")
+        say("kept; nothing to remember in it", "dim")
+
+
+@app.command()
+def job(
+    job_id: Annotated[str, typer.Argument(help="What an add said.", show_default=False)],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """How far an add has come, and the memories that it made."""
+    with connect(url, api_key) as client:
+        found = client.wait_for_job(job_id) if wait else client.job(job_id)
+    if json:
+        print_json(found)
+    else:
+        _say_outcome(found)
 
 
 @app.command()

@@ -183,6 +183,31 @@ def test_add(fake: FakeMemgrid) -> None:
     assert kept["metadata"] == {"from": "cli"}
 
 
+def test_an_add_whose_extraction_takes_long_is_kept_all_the_same(fake: FakeMemgrid) -> None:
+    slow = {"job_id": "j1", "status": "running", "message_ids": ["m"], "results": []}
+    fake.fail = lambda method, path, body: (200, slow) if path.endswith("/memories") else None
+    result = run(fake, "add", "我叫张三", "-u", "张三", "--wait")
+    assert result.exit_code == 0
+    assert result.stdout == "kept; the extraction goes on: memgrid job j1 tells how far it is\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("pending", "kept; the extraction goes on: memgrid job j1 tells how far it is\n"),
+        ("done", "+ 名字是张三\n"),
+    ],
+)
+def test_job(fake: FakeMemgrid, status: str, shown: str) -> None:
+    made = [{"id": "1", "event": "ADD", "memory": "名字是张三"}] if status == "done" else []
+    job = {"job_id": "j1", "status": status, "messages": 1, "done": len(made), "results": made}
+    fake.fail = lambda method, path, body: (200, job) if path == "/api/v1/jobs/j1" else None
+    assert run(fake, "job", "j1").stdout == shown
+    assert json.loads(run(fake, "job", "j1", "--json").stdout)["status"] == status
+    if status == "done":
+        assert run(fake, "job", "j1", "--wait").stdout == shown
+
+
 def test_add_reads_stdin(fake: FakeMemgrid) -> None:
     result = run(fake, "add", "-", "-u", "a", "--role", "assistant", stdin="你好\n世界")
     assert result.exit_code == 0
