@@ -122,7 +122,7 @@ def from_validation(errors: Sequence[Any]) -> InvalidInput:
     else:
         where = "body"
     field = ".".join(path) or where
-    kind, message = first["type"], first["msg"]
+    kind, message = first["type"], first["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return InvalidInput(
             f"{field}: unknown field", field=field, remedy="leave it out; /docs lists the fields"

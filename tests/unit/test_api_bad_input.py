@@ -419,3 +419,13 @@ async def test_filters_that_are_no_json_are_not_called_the_body() -> None:
         detail = await refused(api, client.get("/api/v1/memories?user_id=a&filters={"), 422)
     assert detail.field == "filters"
     assert "body" not in detail.message
+
+
+async def test_ids_that_cannot_be_seen_are_refused() -> None:
+    api = Api()
+    async with api.client() as client:
+        detail = await refused(api, client.post(ADD, json=add(user_id=" \u200b")), 422)
+        assert (detail.field, detail.message) == ("user_id", "user_id: it is blank")
+        await refused(api, client.get("/api/v1/users/%20/profile"), 422)
+        await refused(api, client.get("/api/v1/memories/%E2%80%8B"), 422)
+        assert (await client.get("/api/v1/users/%2F/profile")).status_code == 200
