@@ -8,6 +8,7 @@ Language = Literal["zh", "en"]
 
 TextKey = Literal[
     "memory_added",
+    "nothing_to_add",
     "memories_header",
     "no_memories",
     "profile_header",
@@ -39,6 +40,7 @@ HEADERS: Final[tuple[TextKey, ...]] = (
 
 _TEXTS: Final[dict[TextKey, tuple[str, str]]] = {
     "memory_added": ("记忆添加成功", "Memory added"),
+    "nothing_to_add": ("没有要添加的消息", "There were no messages to add"),
     "memories_header": ("用户相关记忆:", "Relevant memories of the user:"),
     "no_memories": ("暂无相关历史记忆", "No relevant memories yet"),
     "profile_header": ("用户画像:", "Profile of the user:"),

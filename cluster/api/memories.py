@@ -24,7 +24,7 @@ from cluster.api.parameters import (
 )
 from cluster.api.route import Section
 from cluster.ids import new_id
-from cluster.texts import text
+from cluster.texts import Language, text
 from memgrid import models
 from memgrid.errors import InvalidInput, MemgridError, PayloadTooLarge
 from memgrid.models import (
@@ -105,9 +105,7 @@ async def add_memories(
     """
     call = exchange(request)
     subject = _prepare(call, body, idempotency_key)
-    return json_response(
-        _with_text(await call.ask("add", subject, body), text("memory_added", language_of(request)))
-    )
+    return json_response(_with_text(await call.ask("add", subject, body), language_of(request)))
 
 
 async def add_batch(
@@ -140,7 +138,7 @@ async def add_batch(
     replies = await call.services.router.call_many([one for _, one in calls], timeout=limit)
     for (place, _), reply in zip(calls, replies, strict=True):
         answers[place] = reply
-    added = text("memory_added", language_of(request))
+    language = language_of(request)
     parts: list[bytes] = []
     for place, answer in enumerate(answers):
         if isinstance(answer, MemgridError):
@@ -148,7 +146,7 @@ async def add_batch(
             error["field"] = f"items.{place}" + (f".{answer.field}" if answer.field else "")
             parts.append(b'{"error":%b}' % msgspec.json.encode(error))
         else:
-            parts.append(b'{"result":%b}' % _with_text(answer, added))
+            parts.append(b'{"result":%b}' % _with_text(answer, language))
     failed = sum(isinstance(answer, MemgridError) for answer in answers)
     return json_response(
         b'{"results":[%b],"succeeded":%d,"failed":%d}' % (b",".join(parts), len(parts) - failed, failed)
@@ -200,9 +198,9 @@ def _check_time(value: datetime | None, field: str) -> None:
             ) from error
 
 
-def _with_text(answer: bytes, message: str) -> bytes:
+def _with_text(answer: bytes, language: Language) -> bytes:
     result = msgspec.json.decode(answer)
-    result["message"] = message
+    result["message"] = text("memory_added" if result["message_ids"] else "nothing_to_add", language)
     return msgspec.json.encode(result)
 
 
