@@ -12,6 +12,7 @@ import msgspec
 
 from actors.briefing import Briefing
 from actors.commits import CHUNK, Commits, in_chunks
+from actors.off_loop import off_loop
 from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident, Residents
 from actors.run_results import RunResults
@@ -21,7 +22,7 @@ from cluster.buffer import ShardBuffers
 from cluster.ids import Clock, minted_at, new_id
 from cluster.llm.errors import NotTried
 from cluster.logs import get_log
-from cluster.model import DAY_MS, Changes, Memory, Message, Run
+from cluster.model import DAY_MS, Changes, Memory, Message, Millis, Run
 from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
 from cluster.pipeline.port import Extraction
 from cluster.pipeline.recalled import without_recalled
@@ -180,10 +181,8 @@ class ExtractionLoop:
         extraction = Extraction(candidates=(), extractor="verbatim")
         repeated: frozenset[str] = frozenset()
         if inferred:
-            heard = without_recalled(inferred, resident.known)
-            repeats = find_repeats(heard, resident.hot.memories(), resident.hot.message, self._clock())
-            if parked:
-                repeats = Repeats(heard, (), (), frozenset())
+            async with resident.writing:
+                repeats = await off_loop(lambda: self._repeats(resident, inferred, parked=parked))
             extraction = Extraction(candidates=(), extractor=self._briefing.name)
 
             async def earlier(first: Message) -> Sequence[Message]:
@@ -211,7 +210,7 @@ class ExtractionLoop:
                     return False  # another owner has driven it
                 if not all(self._stands(resident, memory_id) for memory_id in repeated):
                     return True  # what was said again has changed meanwhile: it is news
-                decisions = self._decide(resident, messages, extraction, topics)
+                decisions = await off_loop(lambda: self._decide(resident, messages, extraction, topics))
                 run = Run(
                     id=run_id,
                     status="done",
@@ -252,6 +251,13 @@ class ExtractionLoop:
     def _stands(self, resident: Resident, memory_id: str) -> bool:
         memory = resident.hot.memory(memory_id)
         return memory is not None and memory.is_current(self._clock())
+
+    def _repeats(self, resident: Resident, messages: Sequence[Message], *, parked: bool) -> Repeats:
+        """What of the messages is news. Reads what `resident.writing` keeps as it is."""
+        heard = without_recalled(messages, resident.known)
+        if parked:
+            return Repeats(heard, (), (), frozenset())
+        return find_repeats(heard, resident.hot.memories(), resident.hot.message, self._clock())
 
     def _decide(
         self, resident: Resident, messages: Sequence[Message], extraction: Extraction, topics: TopicRules
@@ -434,12 +440,17 @@ def _placed(memories: Iterable[Memory], messages: Sequence[Message]) -> tuple[Me
                 source_type=given,
                 metadata={
                     "source": given,
-                    "timestamp": datetime.fromtimestamp(source.event_time / 1000, UTC).isoformat(),
+                    "timestamp": _iso(source.event_time),
                     **source.metadata,
                 },
             )
         )
     return tuple(placed)
+
+
+def _iso(at: Millis) -> str:
+    """As times are written in answers."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _texts(value: Any) -> tuple[str, ...]:

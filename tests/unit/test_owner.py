@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from cluster.ids import new_id, system_clock
 from cluster.model import DAY_MS, Changes, Head, Memory
+from cluster.pipeline.merge import Decisions, merge
 from cluster.retrieval.hot_subject import HotSubject
 from cluster.wide_store.sqlite import SqliteStore
 from memgrid.errors import (
@@ -176,6 +178,9 @@ async def test_a_context_of_a_period_has_nothing_else_from_the_buffer(ask: Askin
         for message in ("talk", ""):
             block = await ask("context", LI, message=message, plain=False, **period)
             assert {"old", "new"} & set(block.context.split()) == {kept}
+    with pytest.raises(InvalidInput) as refused:
+        await ask("context", LI, since="2026-11-02", until="2026-11-01")
+    assert refused.value.field == "until"
 
 
 async def test_a_context_is_filled_with_what_fits_next() -> None:
@@ -396,6 +401,26 @@ async def test_reads_and_adds_go_on_while_an_extraction_is_stuck(
     extractor.gate.set()
     await ask("process", LI)
     assert await texts_of(ask, LI) == ["I live in Hangzhou", "and I like tea"]
+
+
+async def test_others_are_served_while_an_extraction_is_merged(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    begun, searched = asyncio.Event(), threading.Event()
+
+    def slow_merge(*given: Any, **options: Any) -> Decisions:
+        loop.call_soon_threadsafe(begun.set)
+        assert searched.wait(10), "nobody was served"
+        return merge(*given, **options)
+
+    monkeypatch.setattr("actors.extraction.merge", slow_merge)
+    await ask.add(LI, "I live in Hangzhou")
+    adding = asyncio.create_task(ask("process", LI))
+    await begun.wait()
+    assert (await ask("search", LI, query="Hangzhou")).results
+    searched.set()
+    assert [change.memory for change in (await adding).results] == ["I live in Hangzhou"]
 
 
 async def test_a_switched_off_trigger_stays_off_until_asked(extractor: ScriptedExtractor) -> None:

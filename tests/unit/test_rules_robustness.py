@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -29,6 +30,21 @@ def message(content: str, *, role: str = "user", name: str | None = None, number
 
 async def extract(*messages: Message) -> tuple[Candidate, ...]:
     return (await RuleExtractor().extract(messages, earlier=(), known=())).candidates
+
+
+async def test_others_are_served_while_many_messages_are_read() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    served = asyncio.create_task(others())
+    await extract(*(message("I live in Oslo", number=number) for number in range(100)))
+    served.cancel()
+    assert turns > 10
 
 
 _FRAGMENTS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from types import ModuleType
@@ -46,6 +47,8 @@ _INTRODUCTION = re.compile(
     ),
     re.I,
 )
+_AT_A_TIME = 8
+"""Messages that are read between two turns of the event loop: some milliseconds' work."""
 _LOOK_BACK = 8
 """Messages among which the speaker's last one is looked for."""
 _BARE_JOKE = 24
@@ -86,7 +89,9 @@ class RuleExtractor:
         sessions: dict[str, list[Message]] = {}
         for message in earlier:
             sessions.setdefault(message.session, []).append(message)
-        for message in messages:
+        for number, message in enumerate(messages):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)  # reading takes a while: others are served in between
             before = sessions.setdefault(message.session, [])
             before.append(message)
             if message.role.lower() not in HUMAN_ROLES or in_a_role(before[:-1], message):
