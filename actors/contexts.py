@@ -25,6 +25,7 @@ from cluster.retrieval.overtaken import says_only
 from cluster.retrieval.results import Ranked
 from cluster.summaries import summaries_of
 from cluster.tokens import count_tokens
+from memgrid.errors import InvalidInput
 from memgrid.models import ContextBlock, ContextQuery, ResultType
 from memgrid.subject import Subject
 
@@ -62,6 +63,7 @@ class Contexts:
         """What matters for the next turn, as text for a prompt."""
         if query.template is not None:
             check_template(query.template)
+        wanted = _Wanted(query)
         asked = bool(query.message.strip())
         embedding = asyncio.create_task(self._vectors.of(query.message)) if asked else None
         try:
@@ -69,7 +71,6 @@ class Contexts:
                 now = self._clock()
                 vector = await embedding if embedding is not None else None
                 given = await self._sharing.given(subject, resident.head.settings, vectors=asked)
-                wanted = _Wanted(query)
                 current = [
                     memory
                     for memory in (*resident.hot.memories(), *(each.memory for each in given))
@@ -210,6 +211,8 @@ class _Wanted:
         self._topics = None if query.only_topics is None else frozenset(query.only_topics)
         self._since = None if query.since is None else millis(query.since)
         self._until = None if query.until is None else millis(query.until)
+        if self._since is not None and self._until is not None and self._since > self._until:
+            raise InvalidInput("until lies before since", field="until", remedy="exchange them")
 
     @property
     def everything(self) -> bool:

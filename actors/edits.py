@@ -17,7 +17,6 @@ from cluster import buffer_events as events
 from cluster.ids import Clock, new_id
 from cluster.logs import get_log
 from cluster.model import DAY_MS, ChangeEntry, Changes, Memory
-from cluster.retrieval.filters import parse_filter
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import Conflict, InvalidInput, MemgridError, NotFound
 from memgrid.models import (
@@ -133,7 +132,7 @@ class Edits:
 
     async def delete_memories(self, subject: Subject, request: DeleteMemories, request_id: str) -> Count:
         """Forget all memories that match."""
-        matches = parse_filter(request.filters or {}).matches
+        matches = self._residents.filter_of(subject, request.filters).matches
         async with self._residents.use(subject, fresh=True) as resident:
             ids = [
                 memory.id

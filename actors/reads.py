@@ -12,7 +12,6 @@ from cluster.analysis import looks_chinese
 from cluster.ids import Clock
 from cluster.jobs import decode_job
 from cluster.profile import MessageStats, build_profile
-from cluster.retrieval.filters import parse_filter
 from cluster.settings import Settings
 from cluster.wide_store.port import MessageQuery, WideStore
 from memgrid.errors import NotFound
@@ -60,7 +59,7 @@ class Reads:
 
     async def list_memories(self, subject: Subject, query: ListQuery, request_id: str) -> MemoryPage:
         """Memories, newest first."""
-        matches = parse_filter(query.filters or {}).matches
+        matches = self._residents.filter_of(subject, query.filters).matches
         labels = labels_of(query)
         now = self._clock()
         async with self._residents.use(subject, fresh=True) as resident:

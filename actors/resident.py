@@ -8,7 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from cluster.buffer_events import Item
 from cluster.model import Head, Memory, Message, Run
 from cluster.pipeline.known_index import KnownIndex
 from cluster.profile import MessageStats
+from cluster.retrieval.filters import Filter, parse_filter
 from cluster.retrieval.hot_subject import HotSubject
 from cluster.retrieval.unit_text import embedding_text
 from cluster.wide_store.port import Loaded, StoredVector, Vector, WideStore
@@ -197,6 +198,10 @@ class Residents:
     def peek(self, subject: Subject) -> Resident | None:
         """The resident if there is one, without activating or following it."""
         return self._residents.get(subject)
+
+    def filter_of(self, subject: Subject, filters: Mapping[str, Any] | None) -> Filter:
+        """A filter of what the subject holds. Raises InvalidInput."""
+        return parse_filter(filters or {}, {"tenant_id": subject.tenant, "embedding_model": self._model})
 
     @asynccontextmanager
     async def use(self, subject: Subject, *, fresh: bool) -> AsyncGenerator[Resident]:

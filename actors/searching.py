@@ -23,7 +23,6 @@ from cluster.embedding.port import Embedder
 from cluster.ids import Clock
 from cluster.logs import get_log
 from cluster.model import Memory, Message
-from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import Ranked, RankSpec
 from cluster.retrieval.overtaken import overtaken_messages
 from cluster.search_index.port import OLDER_VECTORS, IndexQuery
@@ -169,6 +168,7 @@ class Searching:
         return known[1]
 
     def _spec(self, resident: Resident, query: SearchQuery, limit: int, offset: int = 0) -> RankSpec:
+        filters = self._residents.filter_of(resident.subject, query.filters) if query.filters else None
         return RankSpec(
             strategy=query.strategy,
             limit=limit,
@@ -178,7 +178,7 @@ class Searching:
             kinds=tuple(query.kinds) if query.kinds is not None else None,
             session=query.session_id,
             latest_only=query.latest_only,
-            predicate=parse_filter(query.filters).matches if query.filters else None,
+            predicate=None if filters is None else filters.matches,
             labels=labels_of(query),
             without=self._overtaken(resident) if query.latest_only else frozenset(),
         )

@@ -27,7 +27,6 @@ from actors.views import memory_out, moment, optional_moment
 from cluster.analysis import search_terms
 from cluster.ids import Clock, new_id
 from cluster.model import ChangeEntry, Changes, Head, Memory
-from cluster.retrieval.filters import parse_filter
 from cluster.retrieval.hot_subject import HotSubject, RankSpec
 from cluster.wide_store.codec import Vector
 from cluster.wide_store.port import StaleRevision, WideStore
@@ -229,17 +228,18 @@ class Sharing:
         given = [each for each in given if _carries(each, subject, query)]
         if not given:
             return answer
-        hits = await self._hits(given, query)
+        hits = await self._hits(subject, given, query)
         result = SearchResult.model_validate_json(answer) if isinstance(answer, bytes) else answer
         results = sorted([*result.results, *hits], key=lambda hit: hit.score, reverse=True)[: query.top_k]
         return result.model_copy(update={"results": results, "total": len(results)})
 
-    async def _hits(self, given: Sequence[Given], query: SearchQuery) -> list[SearchHit]:
+    async def _hits(self, subject: Subject, given: Sequence[Given], query: SearchQuery) -> list[SearchHit]:
         """Ranked among themselves, as the query asks."""
         vector = None if query.strategy == "full_text" else await self._vectors.of(query.query)
         hot = HotSubject(self._dimension)
         hot.put_memories((each.memory, each.vector) for each in given)
         by_id = {each.memory.id: each for each in given}
+        filters = self._residents.filter_of(subject, query.filters) if query.filters else None
         ranked = hot.search(
             RankSpec(
                 strategy="full_text" if vector is None else query.strategy,
@@ -248,7 +248,7 @@ class Sharing:
                 types=("memory",),
                 kinds=tuple(query.kinds) if query.kinds is not None else None,
                 latest_only=query.latest_only,
-                predicate=parse_filter(query.filters).matches if query.filters else None,
+                predicate=None if filters is None else filters.matches,
             ),
             search_terms(query.query),
             vector,
@@ -263,7 +263,7 @@ class Sharing:
             return page
         async with self._residents.use(subject, fresh=False) as resident:
             given = await self.given(subject, resident.head.settings)
-        matches = parse_filter(query.filters or {}).matches
+        matches = self._residents.filter_of(subject, query.filters).matches
         now = self._clock()
         shown = [
             shared_out(each)

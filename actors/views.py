@@ -36,6 +36,7 @@ def memory_out(memory: Memory) -> MemoryOut:
         attributes=memory.attributes,
         metadata=memory.metadata,
         source_message_ids=list(memory.sources),
+        source_type=memory.source_type,
         confidence=memory.confidence,
         language=memory.language,
         created_at=moment(memory.created_at),

@@ -45,6 +45,8 @@ PLACEHOLDERS: Final[dict[str, Section]] = {
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _WORD_SEARCH: Final = 40
 """How far back from a cut the last space is looked for, in characters."""
+_LEAST_CUT: Final = 40
+"""Columns of a line that is cut. Of less, as of most single memories, the beginning alone says nothing."""
 _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f\u20e3")
 
 
@@ -87,7 +89,7 @@ def build_context(
     `summary` what was said before them. Plain is one list of the relevant ones. Otherwise there are sections:
     the profile, events and other relevant ones with their dates, the summary, the newest of the buffer. A
     message stands with who said it. A line is whole or left out, unless the most relevant one alone exceeds
-    the budget: that one is cut.
+    the budget: that one is cut, if enough of it is left to say something.
 
     `ratio` parts the room of profile and events between them. `template` lays the sections out (see
     PLACEHOLDERS; `check_template` first). With `scores`, by id, the block says why each line is there.
@@ -262,10 +264,13 @@ def _within(
     def fits(chosen: Sequence[_Line]) -> bool:
         return count_tokens(_render(chosen, layout)) <= budget
 
-    first = lines[0]
-    if not fits([first]):
-        cut = _cut(first, lambda line: fits([line]))
-        return [] if cut is None else [cut]
+    if not fits([lines[0]]):
+        cut = _cut(lines[0], lambda line: fits([line]))
+        if cut is not None:
+            return [cut]
+        lines = [line for line in lines if fits([line])]
+        if not lines:
+            return []
     chosen = _fill(lines, budget, count_tokens, layout)
     # tokens of the parts need not add up to those of the whole
     while len(chosen) > 1 and not fits(chosen):
@@ -303,7 +308,7 @@ def _fill(
 
 
 def _cut(line: _Line, fits: Callable[[_Line], bool]) -> _Line | None:
-    """The longest beginning that fits with an ellipsis; None when it would say nothing."""
+    """The longest beginning that fits with an ellipsis; None when it would say next to nothing."""
     low, high = 0, len(line.body)
     while low < high:
         middle = (low + high + 1) // 2
@@ -312,12 +317,17 @@ def _cut(line: _Line, fits: Callable[[_Line], bool]) -> _Line | None:
         else:
             high = middle - 1
     end = _boundary(line.body, low)
-    while end > line.prefix:
+    while _width(line.body[line.prefix : end]) >= _LEAST_CUT:
         shortened = line._replace(body=line.body[:end].rstrip() + "…")
         if fits(shortened):
             return shortened
         end = _boundary(line.body, end - 1)
     return None
+
+
+def _width(body: str) -> int:
+    """Columns it takes: a Chinese character says about as much as two letters."""
+    return sum(2 if character >= "\u2e80" else 1 for character in body)
 
 
 def _boundary(body: str, end: int) -> int:

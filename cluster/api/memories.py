@@ -69,6 +69,8 @@ class FoundMemory(Answer):
     relevance_score: float = 0.0
     created_at: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
+    explain: dict[str, float] | None = None
+    """Only where it is asked for."""
 
 
 def whose_of(request: AddRequest | SearchQuery | ListQuery) -> Whose:
@@ -237,7 +239,11 @@ async def search_memories_plain(
     headers: dict[str, str] = {}
     if degraded := found.get("degraded"):
         headers["X-Memgrid-Degraded"] = ",".join(degraded)
-    plain = [_plain(hit, call.tenant) for hit in found["results"]]
+    common = {
+        "tenant_id": call.tenant,
+        "embedding_model": call.services.settings.embedding_model,
+    }
+    plain = [_plain(hit, common) for hit in found["results"]]
     return json_response(msgspec.json.encode(plain), headers=headers)
 
 
@@ -256,16 +262,16 @@ async def _search(call: Exchange, query: SearchQuery) -> bytes:
     return await across.search(call, subject, whose.labels, query)
 
 
-def _plain(hit: dict[str, Any], tenant: str) -> dict[str, Any]:
-    """A hit as the native route shows it."""
+def _plain(hit: dict[str, Any], common: dict[str, str]) -> dict[str, Any]:
+    """A hit as the native route shows it; `common` is the metadata of all, where they say nothing else."""
     created_at = hit.get("created_at") or ""
     memory: dict[str, Any] | None = hit.get("memory")
     message: dict[str, Any] | None = hit.get("message")
-    metadata: dict[str, Any] = {"timestamp": created_at}
+    metadata: dict[str, Any] = {"timestamp": hit.get("event_time") or created_at, **common}
     if memory is not None:
         metadata |= {
-            "tenant_id": tenant,
             "conversation_id": memory.get("session_id"),
+            "source_type": memory.get("source_type"),
             "kind": memory.get("kind"),
             "topic": memory.get("topic"),
             "subtopic": memory.get("subtopic"),
@@ -280,7 +286,10 @@ def _plain(hit: dict[str, Any], tenant: str) -> dict[str, Any]:
         }
     elif message is not None:
         metadata |= {
-            "tenant_id": tenant,
+            "conversation_id": message.get("session_id"),
+            "source_type": "conversation",
+            "created_at": created_at,
+            "updated_at": created_at,
             **message.get("metadata", {}),
             "type": "message",
             "message_id": message["id"],
@@ -288,12 +297,14 @@ def _plain(hit: dict[str, Any], tenant: str) -> dict[str, Any]:
             "role": message.get("role"),
         }
     metadata |= {"subject": hit.get("subject")}
+    explain = hit.get("explain")
     return {
         "memory_id": memory["id"] if memory is not None else None,
         "content": hit.get("content", ""),
         "relevance_score": hit.get("score", 0.0),
         "created_at": created_at,
         "metadata": {name: value for name, value in metadata.items() if value is not None},
+        **({} if explain is None else {"explain": explain}),
     }
 
 

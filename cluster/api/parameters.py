@@ -10,7 +10,7 @@ from cluster.api.body import parse_json
 from cluster.api.exchange import Whose
 from cluster.retrieval.filters import parse_filter
 from memgrid.errors import InvalidInput
-from memgrid.models import Identifier, Limit, MemoryKind, ResultType, Strategy
+from memgrid.models import Identifier, Limit, MemoryKind, ResultType, Strategy, Visible
 from memgrid.operations import Cursor
 
 WithSlashes = AfterValidator(lambda text: text.replace("\0", "/"))
@@ -39,7 +39,7 @@ class WhoseParameters(Parameters):
 class SearchParameters(WhoseParameters):
     """The GET form of a search."""
 
-    query: Annotated[str, Field(min_length=1, max_length=32_768, examples=["他喜欢什么运动？"])]
+    query: Annotated[str, Field(min_length=1, max_length=32_768, examples=["他喜欢什么运动？"]), Visible]
     everyone: bool = Field(False, description="Of all users, agents, apps and runs; none is named then.")
     limit: Limit | None = Field(None, description="How many results; 5 unless given.")
     top_k: Limit | None = Field(None, description="The same as `limit`.")
@@ -50,6 +50,7 @@ class SearchParameters(WhoseParameters):
     kinds: list[MemoryKind] | None = None
     session_id: Identifier | None = None
     latest_only: bool = True
+    explain: bool = Field(False, description="Say in each result what its score is made of.")
 
 
 class ListParameters(WhoseParameters):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast, get_args
 
 from cluster.model import Memory, Message, Millis
+from cluster.retrieval.filter_dates import span_of
 from memgrid.models import MemoryKind, ResultType, SourceType
 
 Unit = Memory | Message
@@ -48,8 +49,31 @@ def _source_type(unit: Unit) -> Any:
     return unit.source_type if isinstance(unit, Memory) else "conversation"
 
 
+def _conversation(unit: Unit) -> Any:
+    return unit.metadata.get("conversation_id", unit.session)
+
+
+def _created_at(unit: Unit) -> Millis:
+    given = _date_given(unit, "created_at")
+    return unit.created_at if given is None else given
+
+
 def _updated_at(unit: Unit) -> Millis:
+    given = _date_given(unit, "updated_at")
+    if given is not None:
+        return given
     return unit.updated_at if isinstance(unit, Memory) else unit.created_at
+
+
+def _date_given(unit: Unit, key: str) -> Millis | None:
+    """What the metadata says; None where it says nothing, or no date."""
+    given = unit.metadata.get(key)
+    if given is None:
+        return None
+    try:
+        return span_of(given)[0]
+    except ValueError:
+        return None
 
 
 def _timestamp(unit: Unit) -> Millis:
@@ -70,7 +94,7 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 DATES: Final[Mapping[str, Getter]] = {
-    "created_at": lambda unit: unit.created_at,
+    "created_at": _created_at,
     "updated_at": _updated_at,
     "timestamp": _timestamp,
     "event_time": lambda unit: unit.event_time,
@@ -81,6 +105,7 @@ DATES: Final[Mapping[str, Getter]] = {
 FIELDS: Final[Mapping[str, Getter]] = {
     **{key: _label(kind) for key, kind in LABEL_OF.items()},
     "session_id": lambda unit: unit.session,
+    "conversation_id": _conversation,
     "id": lambda unit: unit.id,
     "ids": lambda unit: unit.id,
     "memory_ids": lambda unit: unit.id if isinstance(unit, Memory) else None,
@@ -100,6 +125,14 @@ FIELDS: Final[Mapping[str, Getter]] = {
     "language": _memory_only("language"),
     **DATES,
 }
+
+CONSTANTS: Final = ("tenant_id", "embedding_model")
+"""Keys whose value is the same for all units of a subject, but where a unit's metadata says otherwise."""
+
+
+def constant(key: str, value: str | None) -> Getter:
+    """What the metadata says at a key of CONSTANTS, or else `value`."""
+    return lambda unit: unit.metadata.get(key, value)
 
 
 def metadata_at(path: Sequence[str]) -> Getter:

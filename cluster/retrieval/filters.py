@@ -15,19 +15,29 @@ A bare value means `eq`, a bare list `in`, a bare "*" present. `{"eq": "*"}` is 
   `icontains` is that without regard to case.
 - A date is ISO 8601 (no zone: UTC) or a number, epoch seconds below 10¹¹ and milliseconds from there. A
   day without a time is the whole UTC day: `lte` includes it, `gt` starts after it.
+- `tenant_id`, `conversation_id`, `source_type`, `category`, `tags`, `embedding_model`, `created_at` and
+  `updated_at` are what the metadata given with it says, where it does, as in answers.
 - Inside `metadata: {…}` keys are taken literally, dots and all. An object there is read as operators when
   all its keys are operators, else as a nested key; `metadata.a.eq` reaches a key that is named like one.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from cluster.model import DAY_MS, Millis
-from cluster.retrieval.filter_fields import DATES, FIELDS, LABEL_OF, VALUES, Unit, metadata_at
+from cluster.model import Millis
+from cluster.retrieval.filter_dates import span_of
+from cluster.retrieval.filter_fields import (
+    CONSTANTS,
+    DATES,
+    FIELDS,
+    LABEL_OF,
+    VALUES,
+    Unit,
+    constant,
+    metadata_at,
+)
 from cluster.retrieval.filter_tests import (
     Predicate,
     Test,
@@ -54,11 +64,6 @@ MAX_VALUES: Final = 10_000
 """Values in all lists together."""
 MAX_TEXT: Final = 32_768
 """Characters of one text value or key."""
-
-_EARLIEST: Final = -62_135_596_800_000  # 0001-01-01
-_LATEST: Final = 253_402_300_799_999  # 9999-12-31
-_SECONDS_BELOW: Final = 100_000_000_000
-_DAY_ONLY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
 
 _ORDERING: Final = frozenset({"gt", "gte", "lt", "lte"})
 _TEXTUAL: Final = frozenset({"contains", "icontains"})
@@ -89,21 +94,22 @@ class Filter:
         return self._predicate is None or self._predicate(unit)
 
 
-def parse_filter(raw: Mapping[str, Any]) -> Filter:
-    """Read a filter; `{}` matches everything.
+def parse_filter(raw: Mapping[str, Any], constants: Mapping[str, str] | None = None) -> Filter:
+    """Read a filter; `{}` matches everything. `constants` are the values of `filter_fields.CONSTANTS`.
 
     Raises InvalidInput with the dotted path of what is wrong: an unknown key or operator, a value of
     the wrong shape, an unreadable date, or a filter that is too deep or too large.
     """
-    parser = _Parser()
+    parser = _Parser(constants or {})
     return Filter(parser.group(raw, "filters", 1), parser.pinned)
 
 
 class _Parser:
     """One pass over one filter: counts what it takes, collects what it pins down."""
 
-    def __init__(self) -> None:
+    def __init__(self, constants: Mapping[str, str]) -> None:
         self.pinned: dict[str, str] = {}
+        self._constants = constants
         self._conditions = 0
         self._values = 0
 
@@ -162,12 +168,13 @@ class _Parser:
     def _field(
         self, name: str, value: object, path: str, found: list[Predicate], *, conjunctive: bool
     ) -> None:
-        getter = FIELDS.get(name)
+        getter = constant(name, self._constants.get(name)) if name in CONSTANTS else FIELDS.get(name)
         if getter is None:
+            names = ", ".join((*FIELDS, *CONSTANTS))
             raise InvalidInput(
                 f"{path}: unknown key {name!r}",
                 field=path,
-                remedy=f"use one of AND, OR, NOT, {', '.join(FIELDS)}, metadata, metadata.<key>",
+                remedy=f"use one of AND, OR, NOT, {names}, metadata, metadata.<key>",
             )
         if name in DATES:
             found.extend(on(getter, test) for test in self._date_tests(value, path))
@@ -352,18 +359,10 @@ class _Parser:
         """The milliseconds [start, end) that a date means; None for null."""
         if value is None:
             return None
-        if isinstance(value, str):
-            return _span_of_text(value, path)
-        if is_number(value):
-            number = cast("int | float", value)
-            # in this order a NaN is refused too
-            if not _EARLIEST <= number <= _LATEST:
-                raise _bad_date(value, path)
-            millis = int(number * 1000) if abs(number) < _SECONDS_BELOW else int(number)
-            if not _EARLIEST <= millis <= _LATEST:
-                raise _bad_date(value, path)
-            return millis, millis + 1
-        raise _bad_date(value, path)
+        try:
+            return span_of(value)
+        except ValueError:
+            raise _bad_date(value, path) from None
 
 
 def _operator(key: object) -> str | None:
@@ -387,18 +386,6 @@ def _single_value(value: object) -> str | None:
         only = distinct.pop() if len(distinct) == 1 and len(distinct) == len(set(value)) else None
         return only if isinstance(only, str) else None
     return value if isinstance(value, str) and value != "*" else None
-
-
-def _span_of_text(text: str, path: str) -> tuple[Millis, Millis]:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise _bad_date(text, path) from None
-    millis = (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
-    return millis, millis + (DAY_MS if _DAY_ONLY.fullmatch(text.strip()) else 1)
 
 
 def _bad_date(value: object, path: str) -> InvalidInput:

@@ -231,6 +231,8 @@ async def test_get_search_is_a_bare_list() -> None:
         "tags": ["x"],
         "conversation_id": "s1",
         "tenant_id": "default",
+        "embedding_model": "multilingual-e5-small",
+        "source_type": "conversation",
         "timestamp": NOW,
         "created_at": NOW,
         "updated_at": NOW,
@@ -242,8 +244,13 @@ async def test_get_search_is_a_bare_list() -> None:
         "session_id": "s1",
         "role": "user",
         "channel": "web",
+        "conversation_id": "s1",
         "tenant_id": "default",
+        "embedding_model": "multilingual-e5-small",
+        "source_type": "conversation",
         "timestamp": NOW,
+        "created_at": NOW,
+        "updated_at": NOW,
     }
     request = api.router.calls[0].request
     assert isinstance(request, m.SearchQuery)
@@ -263,6 +270,29 @@ async def test_limit_is_another_name_of_top_k(parameters: dict[str, int], top_k:
     assert isinstance(request, m.SearchQuery)
     assert request.top_k == top_k
     assert differing.status_code == 422
+
+
+async def test_get_search_explains_where_it_is_asked_to() -> None:
+    api = Api()
+    hit = memory_hit(0.9).model_copy(update={"explain": {"lexical": 0.9}})
+    api.router.answers["search"] = m.SearchResult(results=[hit], total=1)
+    async with api.client() as client:
+        answer = await client.get("/api/v1/memories/search?query=x&user_id=a&explain=true")
+    assert [each["explain"] for each in answer.json()] == [{"lexical": 0.9}]
+    request = api.router.calls[0].request
+    assert isinstance(request, m.SearchQuery)
+    assert request.explain
+
+
+@pytest.mark.parametrize("blank", [" ", "\u3000\n", "\u200b"])
+async def test_a_blank_query_is_refused_by_its_name(blank: str) -> None:
+    api = Api()
+    async with api.client() as client:
+        answers = [
+            await client.get("/api/v1/memories/search", params={"query": blank, "user_id": "a"}),
+            await client.post("/api/v1/memories/search", json={"query": blank, "user_id": "a"}),
+        ]
+    assert [(each.status_code, each.json()["error"]["field"]) for each in answers] == [(422, "query")] * 2
 
 
 async def test_get_search_without_results_is_an_empty_list() -> None:

@@ -198,6 +198,15 @@ def test_a_cut_that_would_say_nothing_is_left_out() -> None:
         assert block.memory_ids == [] or block.context
 
 
+def test_a_single_memory_is_whole_or_left_out() -> None:
+    lives, name = memory("User lives in Hangzhou, by the lake"), memory("User is Li")
+    for budget in range(20, 80):
+        block = built([lives, name], max_tokens=budget, count_tokens=len, language="zh")
+        assert "…" not in block.context
+        assert set(block.context.splitlines()[1:]) <= {f"- {each.text}" for each in (lives, name)}
+    assert built([lives, name], max_tokens=25, count_tokens=len, language="zh").memory_ids == [name.id]
+
+
 def test_each_section_has_a_share() -> None:
     def lines(prefix: str) -> list[Memory]:
         return [memory(f"{prefix} number {n} about many things") for n in range(50)]
