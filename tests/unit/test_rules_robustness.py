@@ -47,6 +47,10 @@ async def test_others_are_served_while_many_messages_are_read() -> None:
     assert turns > 10
 
 
+async def test_an_intention_that_means_nothing_by_itself_claims_nothing() -> None:
+    assert await extract(message("I'll try that tomorrow, thanks.")) == ()
+
+
 _FRAGMENTS = (
     "I'm ", "my ", "really ", "also ", "and ", ", ", " - ", "a ", "name is ", "I live in ", "A", "é",
     "also", "likes ", "我", "喜欢", "真的", "可是真", "一直都", "不", "、", "和", "的", "，", "了",
@@ -54,7 +58,7 @@ _FRAGMENTS = (
     "岁", "第", "every ", "day ", "Mc", "-", "'", " \n", "\x00", "\ud800", "\ue000", "\ue900", "🙂",
     "I have a ", "dog ", "named ", "go ", "my favorite x ", "is ", "translate ", "请", "帮我", "他说",
     "http://", "She is ", "My wife. ", "my older ", "Anna ", "她在", "我老婆，", "on Friday ", "周五", "月底",
-    "because I ", "因为我", "the end of ",
+    "because I ", "因为我", "the end of ", "I'll ", "that ", "tomorrow ",
 )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
             r"(?:is|'s|been) to ", match[0][: match.start("rest") - match.start() + 1], re.I
         )
         yield Claim("goal" if infinitive else "goal_is", value, confidence=0.85)
-    elif kind.split()[0] in {"training", "saving", "preparing", "studying"}:
+    elif kind.partition(" ")[0] in {"training", "saving", "preparing", "studying"}:
         yield Claim("habit", f"is {kind} {value}", confidence=0.85)
     else:
         verb = {"becoming": "become", "learning": "learn", "being": "be"}.get(kind, kind)
@@ -153,7 +153,7 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     value = _event_value(rest)
-    if value is None and kind.split()[0] not in {"a", "an"}:
+    if value is None and kind.partition(" ")[0] not in {"a", "an"}:
         return
     if value is not None and re.match(r"(?:kill|die|murder|strangle|cry|scream|explode|lose)\b", value, re.I):
         return
@@ -181,7 +181,7 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
             re.I,
         ):
             yield Claim("plan", value, dated=True, confidence=0.8)
-    elif kind.split()[0] in {"a", "an"}:
+    elif kind.partition(" ")[0] in {"a", "an"}:
         tail = _event_value(rest) if rest else ""
         if tail is not None:
             yield Claim("event", f"has {kind} {tail}".strip(), dated=True, confidence=0.85)
