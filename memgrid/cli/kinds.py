@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Url, User, connect, whose
+from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Url, User, When, connect, whose
 from memgrid.cli.output import moment, print_json, print_table, say
 from memgrid.kinds import Outcome
 
 app = typer.Typer()
 
 Id = Annotated[str, typer.Argument(help="The id.", show_default=False)]
-When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
 
 
 @app.command()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, Literal
+from json import JSONDecodeError, loads
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
 from memgrid._requests import Whose
-from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Session, Url, User, Yes, connect, whose
+from memgrid.cli.options import Agent, ApiKey, App, Json, Run, Session, Url, User, When, Yes, connect, whose
 from memgrid.cli.output import moment, one_line, plain, print_json, print_table, say
 from memgrid.errors import InvalidInput
 from memgrid.models import AddResult, Job, MemoryKind, MemoryOut, ResultType, Strategy
@@ -128,6 +129,9 @@ def search(
     only: Annotated[
         ResultType | None, typer.Option("--only", help="Memories or messages.", show_default="both")
     ] = None,
+    filters: Annotated[
+        str | None, typer.Option("--filter", metavar="JSON", help="Only what passes it.", show_default=False)
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -139,6 +143,7 @@ def search(
     memgrid search "他喜欢什么运动？" --user zhangsan
     memgrid search "allergies" --user lilei --only memory -k 3 --explain
     memgrid search "who plays badminton?" --everyone
+    memgrid search "trips" --user lilei --filter '{"created_at": {"gte": "2026-01-01"}}'
     """
     if everyone and (user or agent or app_id or run):
         raise typer.BadParameter("--everyone names nobody")
@@ -152,6 +157,7 @@ def search(
             threshold=threshold,
             strategy=strategy,
             types=[only] if only else None,
+            filters=_filters(filters),
             explain=explain,
             **ids,
         )
@@ -177,6 +183,18 @@ def search(
         typer.echo(f"without: {', '.join(found.degraded)}", err=True)
 
 
+def _filters(written: str | None) -> dict[str, Any] | None:
+    if written is None:
+        return None
+    try:
+        read: object = loads(written)
+    except JSONDecodeError as error:
+        raise typer.BadParameter(f"no JSON: {error}", param_hint="--filter") from error
+    if not isinstance(read, dict):
+        raise typer.BadParameter("a filter is a JSON object", param_hint="--filter")
+    return cast("dict[str, Any]", read)
+
+
 def _parts(explain: dict[str, float] | None) -> str:
     return " ".join(f"{name}={value:.3f}" for name, value in (explain or {}).items())
 
@@ -193,6 +211,15 @@ def context(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many memories.")] = 3,
     language: Annotated[Literal["zh", "en"] | None, typer.Option(help="Of the block's own words.")] = None,
+    listed: Annotated[
+        bool, typer.Option("--plain/--sections", help="A list of memories, or profile, events, facts, …")
+    ] = True,
+    template: Annotated[
+        str | None,
+        typer.Option(help="With {profile}, {events}, {facts}, {summary}, {recent}.", show_default=False),
+    ] = None,
+    since: When = None,
+    until: When = None,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -201,10 +228,21 @@ def context(
 
     \b
     memgrid context "周末有什么活动推荐？" --user zhangsan
+    memgrid context "Any plans?" --user lilei --sections --since 2026-11-01
     """
     ids = whose(user, agent, app_id, run)
     with connect(url, api_key) as client:
-        block = client.context(message=message, max_tokens=max_tokens, limit=limit, language=language, **ids)
+        block = client.context(
+            message=message,
+            max_tokens=max_tokens,
+            limit=limit,
+            language=language,
+            plain=listed,
+            template=template,
+            since=since,
+            until=until,
+            **ids,
+        )
     if json:
         print_json(block)
     else:

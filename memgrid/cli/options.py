@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,6 +56,7 @@ Agent = Annotated[str | None, typer.Option("--agent", help="Agent id.", rich_hel
 App = Annotated[str | None, typer.Option("--app", help="Application id.", rich_help_panel=_WHOSE)]
 Run = Annotated[str | None, typer.Option("--run", help="Run id.", rich_help_panel=_WHOSE)]
 Session = Annotated[str | None, typer.Option("--session", "-s", help="Session: the conversation's name.")]
+When = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
@@ -225,6 +226,23 @@ def test_search(fake: FakeMemgrid) -> None:
     assert "我喜欢" in run(fake, "search", "运动", "-u", "a", "--json").stdout
     nothing = run(fake, "search", "运动", "-u", "b")
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "nothing found\n")
+
+
+def test_a_filter_goes_along_and_has_to_be_an_object(fake: FakeMemgrid) -> None:
+    assert run(fake, "search", "x", "-u", "a", "--filter", '{"kind": "fact"}').exit_code == 0
+    assert fake.requests[-1][2]["filters"] == {"kind": "fact"}
+    for wrong in ("{", "[1]"):
+        refused = run(fake, "search", "x", "-u", "a", "--filter", wrong)
+        assert refused.exit_code == 2
+        assert "--filter" in refused.stderr
+
+
+def test_the_form_and_the_period_of_a_context_go_along(fake: FakeMemgrid) -> None:
+    form = ("--sections", "--template", "{facts}", "--since", "2026-11-01", "--until", "2026-11-02")
+    assert run(fake, "context", "x", "-u", "a", *form).exit_code == 0
+    asked = parse_qs(urlsplit(fake.requests[-1][1]).query)
+    assert (asked["plain"], asked["template"]) == (["false"], ["{facts}"])
+    assert (asked["since"], asked["until"]) == (["2026-11-01T00:00:00"], ["2026-11-02T00:00:00"])
 
 
 def test_context_and_profile(fake: FakeMemgrid) -> None:
