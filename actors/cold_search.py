@@ -95,8 +95,14 @@ class ColdSearch:
         resident = Resident(subject, loaded, self._dimension)
         named = {hit.id for hit in found.hits}
         since = self._clock() - _LATELY_MS
-        memories = [m for m in loaded.memories if m.id in named or m.updated_at >= since]
         messages = [each for each in read.newest if each[0].id in named or each[0].created_at >= since]
+        # what was said often is named in all its copies: the memory that stands for them comes along
+        shown = named.union(message.id for message, _ in messages)
+        memories = [
+            m
+            for m in loaded.memories
+            if m.id in named or m.updated_at >= since or not shown.isdisjoint(m.sources)
+        ]
         if len(memories) + len(messages) > _AT_MOST:
             return None  # so much is new that nothing would be gained
         resident.hot.put_memories((m, vector_of(m, read.vectors.get(m.id))) for m in memories)

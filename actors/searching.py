@@ -150,6 +150,8 @@ class Searching:
             if missing:
                 resident.put_messages(await self._store.get_messages(subject, missing))
             vector = None if request.vector is None else vector_from_bytes(request.vector)
+            # of what was said often only the copies may be proposed: what stands for them is ranked too
+            wanted.update(m.id for i in request.message_ids for m in resident.hot.memories_on(i))
             spec = self._spec(resident, query, len(wanted) + 1)
 
             def is_wanted(unit: Memory | Message) -> bool:

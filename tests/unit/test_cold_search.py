@@ -114,6 +114,23 @@ async def test_it_is_answered_before_it_is_ready_and_says_so(
     assert ready.results[0].content == "在杭州喝龙井茶"
 
 
+async def test_what_was_said_often_is_found_as_its_memory(ask: Asking, warming: Warming) -> None:
+    """The index has room for the copies alone."""
+    warming.gate.set()
+    copies = [said("我对花生过敏", LONG_AGO + n) for n in range(150)]
+    await ask.owner.store.append(LI, 0, copies)
+    known = note("用户对花生过敏", sources=tuple(each.id for each in copies))
+    run = Run(id=new_id(), status="done", input_ids=known.sources, buckets=(), created_at=LONG_AGO)
+    await commit(ask, Head(), put=(known,), runs=(run,))
+    await ask("list_memories", LI, limit=1)
+    await ask.owner.vectors.settled()
+    await ask.owner.indexing.settled()
+    ask.owner.residents.drop(LI)
+    warming.gate.clear()
+    early = await search(ask, "我对花生过敏")
+    assert (early.results[0].content, early.degraded) == ("用户对花生过敏", ["warming"])
+
+
 async def test_what_was_acknowledged_a_moment_ago_is_found(ask: Asking, warming: Warming) -> None:
     """Pending, appended by another owner meanwhile, settled, remembered: whatever the index knows."""
     warming.gate.set()
