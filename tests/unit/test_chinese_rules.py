@@ -316,3 +316,88 @@ async def test_what_else_is_said_in_passing(said: str, expected: set[tuple[str, 
 
 async def test_one_may_tell_of_oneself_after_a_colon() -> None:
     assert (ALLERGY, "花生") in await _found("帮我看看我的情况怎么样：\n我对花生过敏。")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我来自单亲家庭。",
+        "我来自技术部。",
+        "我住上铺。",
+        "我住六人间。",
+        "我住得远。",
+        "我住在爷爷奶奶家。",
+        "我住在地铁站旁边。",
+        "我现在住帐篷里。",
+        "我在三楼上班。",
+        "我喜欢归喜欢，但是买不起。",
+        "我喜欢吃但是不会做。",
+        "我喜欢听。",
+        "我爱莫能助。",
+        "我叫天天不应。",
+        "我是打工人。",
+        "我想当个废物。",
+        "我昨天在公司听了个八卦。",
+        "我前天买了两斤苹果。",
+        "我昨天看了一下。",
+        "我打算明天跟老板谈谈。",
+        "我养了两条鱼，都死了。",
+        "我有一辆丰田，上个月卖了。",
+        "小王辞职了，打算去创业。",
+        "我从昨天就开始发烧。",
+    ],
+)
+async def test_a_value_is_of_the_kind_that_its_slot_expects(said: str) -> None:
+    assert await _found(said) == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我来自铁岭。", ("basic_info/hometown", "铁岭")),
+        ("我喜欢咖啡胜过茶。", (LIKE, "咖啡")),
+        ("我喜欢听雨，你呢？", (LIKE, "听雨")),
+        ("我是王老师。", (TITLE, "老师")),
+        ("我在北京朝阳区上班。", ("work/location", "北京朝阳区")),
+        ("我想当个兽医。", ("psychological/goal", "当个兽医")),
+        ("我从2019年起就住在大连。", (HOME, "大连")),
+        ("我从去年开始吃素了。", ("health/diet", "素食者")),
+    ],
+)
+async def test_what_stands_beside_a_value_is_no_part_of_it(said: str, expected: tuple[str, str]) -> None:
+    assert await _found(said) == {expected}
+
+
+@pytest.mark.parametrize(
+    "end", ["上个月我被裁了。", "公司倒闭了，我失业了。", "我们公司破产了。", "我辞职了。"]
+)
+async def test_a_job_ends_without_its_employer_being_named(end: str) -> None:
+    assert ("work/-company", "美团") in await _found("我在美团上班。", end)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "我老公失业了。",
+        "我想辞职。",
+        "我老公很烦，辞职了。",
+        "我差点被裁了。",
+        "你们公司倒闭了？",
+        "楼下的店关门了。",
+    ],
+)
+async def test_a_job_goes_on_where_its_end_is_not_told(end: str) -> None:
+    assert ("work/-company", "美团") not in await _found("我在美团上班。", end)
+
+
+async def test_of_two_employers_the_last_is_meant() -> None:
+    found = await _found("我在美团上班。", "我跳槽到滴滴了。", "我辞职了。")
+    assert {value for slot, value in found if slot == "work/-company"} == {"滴滴"}
+    assert ("work/-company", "滴滴") in await _found("我不在滴滴工作了。", "我辞职了。")
+
+
+async def test_a_mistaken_value_makes_place_for_what_was_meant() -> None:
+    assert await _found("我最爱喝美式。", "助手：很提神。", "对了，不是美式，是拿铁，我总说错。") == {
+        (LIKE, "喝拿铁")
+    }
+    assert await _found("我最爱喝美式。", "助手：很提神。", "不是他，是我姐。") == {(LIKE, "喝美式")}

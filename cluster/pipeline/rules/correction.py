@@ -27,6 +27,10 @@ _CHINESE = re.compile(
     r"^(?:(?:不对|不是|错了|说错了|更正一下|纠正一下|抱歉|不好意思|其实)[，,。！!\s]*)+"
     r"(?:应该)?是(?P<new>[^，,。？?\s]{1,12})[，,]?(?:而?不是|不是)(?P<old>[^，,。？?\s]{1,12})[。！!]?$"
 )
+_NOT_BUT = re.compile(
+    r"(?:(?:哦|啊|呃|对了|不对|等等|更正一下|纠正一下|抱歉|不好意思|说错了|我?说错了|打错了|搞错了)[，,。！!\s]*)+(?:我?说的)?"
+    r"不是(?P<old>[^，,。？?\s]{1,10})[，,]\s*(?:而是|应该是|是)(?P<new>[^，,。？?！!\s]{1,10})(?:[，,][^。？?]{0,14})?[。！!]?$"
+)
 _RETYPED = re.compile(r"(?:\*\s?(?P<new>[^\W\d_][\w'-]+)(?!\*)|(?P<also>[^\W\d_][\w'-]+)\*$)")
 """A word typed again with an asterisk, as chats do with a typing error."""
 _ALIKE: Final = 0.7
@@ -152,6 +156,19 @@ def _retyped(new: str, message: Message, before: Sequence[Candidate]) -> Iterato
             if alike >= _ALIKE and word != new:
                 yield corrected(candidate, candidate.value.replace(word, new), message)
                 return
+
+
+def retold(message: Message, before: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:
+    """The claim that "对了，不是美式，是拿铁" says was mistaken, whatever its slot, and what it should be."""
+    match = _NOT_BUT.match(message.content.strip())
+    if match is None:
+        return None
+    old, new = match["old"], match["new"]
+    for candidate in reversed(before):
+        if candidate.value is not None and candidate.value.endswith(old) and not candidate.single_valued:
+            value = candidate.value.removesuffix(old) + new
+            return candidate, corrected(candidate, value, message)
+    return None
 
 
 def corrected(candidate: Candidate, new: str, message: Message) -> Candidate:

@@ -20,8 +20,10 @@ from cluster.pipeline.rules.correction import (
     is_correctable,
     parts_of,
     replacing,
+    retold,
 )
 from cluster.pipeline.rules.english import clauses as english_clauses
+from cluster.pipeline.rules.left_work import left_work
 from cluster.pipeline.rules.let_go import let_go
 from cluster.pipeline.rules.parted import parted
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
@@ -103,12 +105,16 @@ class RuleExtractor:
                 before = [c for c in candidates[start:] if c.attributes.get("speaker") == message.name]
                 if reading.was_joking:
                     candidates = candidates[:start] + [c for c in candidates[start:] if c not in before]
+                elif (mistaken := retold(message, before)) is not None:
+                    candidates.remove(mistaken[0])
+                    found.append(mistaken[1])
                 elif reading.correction is not None:
                     found.extend(_corrected(before, reading.correction, message))
             latest[message.name] = len(candidates)
             found.extend(corrections(message, candidates, known))
             found.extend(called_off(message, candidates, known))
             found.extend(let_go(message, candidates, known))
+            found.extend(left_work(message, candidates, known))
             found.extend(parted(message, reading.claims, candidates, known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)

@@ -29,6 +29,10 @@ from cluster.pipeline.rules.sentences import DATE_BASE, Sentence
 from cluster.pipeline.rules.slots import Claim
 
 _DATE_MARK = re.compile(r"[\ue900-\ue93f]")
+_ZH_SINCE = re.compile(
+    r"(?:打|自)?从([\ue900-\ue93f])(?:开始|起|以来)?(?:就|一直)*|自([\ue900-\ue93f])(?:起|以来)(?:就|一直)*"
+)
+"""Since when something holds, which is no day on which it happened."""
 _DATE_GAP = re.compile(r"^\s*[\ue900-\ue93f]\s*,?|\s*[\ue900-\ue93f]")
 _MAX_DATES = 0x40
 _MAY_HAVE_DATE = re.compile(
@@ -37,6 +41,7 @@ _MAY_HAVE_DATE = re.compile(
     re.I,
 )
 _CALLED = re.compile(r"(?:名字|它|他|她|另?一[只条个位]|大的|小的)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
+_HAD = frozenset({"pet", "pet_name", "possession", "vehicle"})
 _DENIED_NAME = re.compile(r"我的?名字不(?:是|叫)|我不叫|我姓[\u4e00-\u9fff]{1,2}$")
 _WHO = frozenset(
     ("name", "nickname", "title", "company", "work_place", "residence", "hometown", "age", "gender", "school")
@@ -129,6 +134,8 @@ def read_chinese(
     gives a name."""
     found = _birthday(sentence, said_at)
     text, mentions = _mask_dates(sentence, said_at)
+    if mentions:
+        text = _ZH_SINCE.sub(lambda match: _unless_ahead(match, mentions, said_at), text)
     today = day_of(said_at) if mentions else None
     about_speaker = False
     carried: DateMention | None = None
@@ -151,6 +158,10 @@ def read_chinese(
         if zh.HYPOTHETICAL.search(bare) or zh.reported(bare):
             break
         when, carried = when or carried, None
+        if last and last[-1].slot in _HAD and zh.gone(bare):
+            while found and found[-1].claim in last:
+                found.pop()
+            continue
         if (follow_up := _follow_up(bare, last)) is not None:
             found.append(Said(_as_written(follow_up, bare, written), sentence, None))
             continue
@@ -260,6 +271,12 @@ def _mask_dates(sentence: Sentence, said_at: Millis) -> tuple[str, list[DateMent
         text += f"{sentence.text[at : mention.start]}{chr(DATE_BASE + number)}"
         at = mention.stop
     return text + sentence.text[at:], mentions
+
+
+def _unless_ahead(since: re.Match[str], mentions: list[DateMention], said_at: Millis) -> str:
+    """Nothing in place of "从去年开始"; "从明天开始" stays."""
+    when = mentions[ord(since[1] or since[2]) - DATE_BASE]
+    return since[0] if _is_future(when, said_at) else ""
 
 
 def _take_date(clause: str, mentions: list[DateMention], *, gap: str) -> tuple[str, DateMention | None]:

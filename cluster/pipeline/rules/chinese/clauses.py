@@ -113,6 +113,17 @@ def has_speaker_as_subject(clause: str) -> bool:
     return _SPEAKER_ALONE.match(clause) is not None
 
 
+_GONE = re.compile(
+    r"(?:[都全也又却]|已经|后来|可惜|结果|但|它们?|刚刚?|前几天|最近|不久前|被我?|不小心|上周|今年|去年)*"
+    r"(?:死|走丢|丢|去世|病死|跑丢|没|送人|送走|卖|转手|偷|坏|报废|送给.{1,6})掉?了$"
+)
+
+
+def gone(clause: str) -> bool:
+    """Whether what the clause before names is no longer had: "都死了", "上个月卖了"."""
+    return _GONE.match(clause) is not None
+
+
 _MOVED = re.compile(
     r"(?:刚刚?|后来)?(?:从[\u4e00-\u9fff]{2,10}?)?(?:搬家?|移居|移民)(?:到|去|来|至|回)了?[\u4e00-\u9fff]"
 )

@@ -83,6 +83,8 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = value_of(re.sub(r"^(?:能够?|可以|去)(?=..)", "", match["v"]), 18)
     if value is None or context.today or re.search(r"大家|世界和平|聊天|建议|更好|优秀的人", value):
         return
+    if (role := _ROLE.match(value)) is not None and not _SOMEONE_OF_TRADE.search(role["who"]):
+        return  # "想当个废物"
     kind = match.groupdict().get("x")
     slot = {"目标": "goal_is", "梦想": "dream_is"}.get(kind or "", "goal_is" if kind else "goal")
     yield Claim(slot, value, confidence=0.85)
@@ -120,7 +122,10 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if (
         CONTEXT_BOUND.search(text)
         or not 2 <= len(text) <= 30
-        or re.search(r"休息|试试|努力|考虑|尝试|睡觉|吃晚饭|先|睡了|一下|看看|好好|建议", text)
+        or re.search(
+            r"休息|试试|努力|考虑|尝试|睡觉|吃晚饭|先|睡了|一下|看看|谈谈|聊聊|说说|走走|想想|问问|好好|建议",
+            text,
+        )
         or text.startswith(("的", "是", "了", "书"))
     ):
         return
@@ -132,7 +137,21 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("plan", text, confidence=0.85, dated=True)
 
 
+_ROLE = re.compile(r"(?:当|成为|做)(?:一?[名个位])?(?P<who>.+)$")
+_SOMEONE_OF_TRADE = re.compile(
+    r"[员师家手官者长生人工民]$|医|会计|老板|翻译|警察|教授|教练|经理|司机|护士|主播|博主|演员"
+)
+
 _DONE = re.compile(DONE)
+_EVERYDAY = re.compile(
+    r"(?<![去陪带])(?:吃|喝|听|看|聊|刷|睡|洗|打|玩|写|唱|跑|读|走|品尝|尝)(?:上|到|下|好|出|过)?[了过]|"
+    r"[\u4e00-\u9fff]了[一二两三四五六七八九十几半\d]+(?:斤|杯|瓶|包|袋|盒|份|碗|根|串|口|顿|眼|会儿?)"
+)
+"""What people do any day, or use up: told of and forgotten."""
+_NOT_EVERYDAY = re.compile(
+    r"[\ue000-\ue7ff]|第一次|首次|人生|终于|赛|马拉松|[半全]马|演唱会|音乐会|音乐节|话剧|展|医生|病|奖|公里|日出|极光|"
+    r"[和跟与陪带][\u4e00-\u9fff]"
+)
 _AT_ONCE = re.compile(r"(?:刚刚?|才|已经|终于|又|也|都)*")
 _SOMEONE_ELSE = re.compile(rf"的?(?:{FRIEND})(?!.{{0,4}}[和跟]我)")
 _WHOLE_DEED = re.compile(r"(?:毕业|入职|辞职|离职|结婚|订婚|受伤|搬家|出院|住院)了$")
@@ -151,7 +170,9 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
         or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|应该|不|没|聊|问题|建议", text)
     ):
         return
-    if len(text) < 3 or text.startswith(("的", "是", "都出")) or _SOMEONE_ELSE.match(text):
+    if len(text) < 3 or text.startswith(("的", "是", "都出", "从开始")) or _SOMEONE_ELSE.match(text):
+        return
+    if (_EVERYDAY.match(text, found.start()) and not _NOT_EVERYDAY.search(text)) or "一下" in text:
         return
     if (
         _AT_ONCE.fullmatch(text[: found.start()])

@@ -111,7 +111,7 @@ def _condition(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("condition", value)
 
 
-@RULES.rule(rf"{SPEAKER}?(?:是)?(?:一?[个名位])?(?P<v>素食主义者|素食者|纯素食者|吃素|吃全素)(?:的)?$")
+@RULES.rule(rf"{SPEAKER}?(?:是)?(?:一?[个名位])?(?P<v>素食主义者|素食者|纯素食者|吃素|吃全素)(?:的|了)?$")
 def _diet(_: re.Match[str], __: Context) -> Iterator[Claim]:
     yield Claim("diet", "素食者", confidence=0.95)
 

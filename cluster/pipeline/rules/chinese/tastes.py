@@ -68,7 +68,7 @@ def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
         "爱" in head
         and "喜" not in head
         and "热" not in head
-        and text[:1] in "我你他她它人情意心护惜慕的国死疯惨"
+        and text[:1] in "我你他她它人情意心护惜慕的国死疯惨莫答理搭"
         and "爱好" not in head
     ):
         return

@@ -65,7 +65,7 @@ def fronted(clause: str) -> Whole | None:
 
 _SOMEBODY = re.compile(
     rf"[他她它人您宠狗猫孩娃某谁]|宝宝|{RELATION}|仓鼠|兔子|鹦鹉|乌龟|鸟|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
-    r"闺蜜|对象|前任|公婆|岳|女生|男生|医生"
+    rf"闺蜜|对象|前任|公婆|岳|女生|男生|医生|[小老阿][{COMMON_SURNAMES}]|[{COMMON_SURNAMES}](?:[总工哥姐叔姨]|主任)"
 )
 _STATE = re.compile(
     r"(?:(?:现在|目前|如今|眼下|刚刚?|终于|已经|最近|今年|平时|一直|从小|本来|也)*+"
@@ -84,11 +84,16 @@ _DEED = re.compile(
 _INTENT = re.compile(r"(?:打算|计划|准备|要|约了|预约了|报名了|订了)(?!是|求|么|不|点|紧|素|命)")
 
 
+def speaks_of_somebody(said: str) -> bool:
+    """Whether somebody other than the speaker is named, or meant."""
+    return _SOMEBODY.search(said) is not None
+
+
 def tells_of_speaker(clause: str, said: str, *, dated: bool) -> bool:
     """Whether a clause without a subject is about its speaker: it names a state that people name of
     themselves, or (`dated`) what somebody did or will do one day, and nobody else has been spoken of before
     (`said`)."""
-    if _SOMEBODY.search(said):
+    if speaks_of_somebody(said):
         return False
     if dated and (_DEED.match(clause) or _INTENT.match(clause)):
         return True

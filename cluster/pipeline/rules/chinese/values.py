@@ -30,7 +30,7 @@ CONTEXT_BOUND = re.compile(
     r"后者|第[一二三四五六七八九十\d]|方案|选项|版本|前一|后一|刚才|自己|我|们|一下|某|另一|别的|以上|的话|时候|之类|样子|感觉|同样|东西|事情|问题|刚刚"
 )
 END_PARTICLES = re.compile(
-    r"(?:了|啦|呀|啊|哦|喔|噢|哈|呐|嘛|哟|的说|哇|诶|吖|哒|呗|滴|来着|~|\s|。|！|!|\.)+$"
+    r"(?:了|啦|呀|啊|哦|喔|噢|哈|呐|嘛|哟|的说|哇|诶|吖|哒|呗|(?<!滴)滴(?!滴)|来着|~|\s|。|！|!|\.)+$"
 )
 NAME = r"(?P<v>[\u4e00-\u9fff·]{1,5}|[A-Za-z][A-Za-z'.\- ]{0,30}|[\ue000-\ue7ff])"
 # One character is a relation only where no other follows that makes it another: 姐夫, 弟妹, 妈咪.
@@ -92,9 +92,19 @@ class Context(NamedTuple):
     """The message greets, introduces or corrects: there "我是王峰" is a name."""
 
 
+_GOES_ON = re.compile(
+    r"但是|但(?!丁)|可是|不过|因为|所以|虽然|然而|结果|反而|于是|如果|只要|只是|就是|胜过|多过|甚于|超过"
+)
+"""What begins another statement, or a comparison: a value ends before it."""
+_BARE_VERBS = frozenset("吃喝看听玩做打去读说写用买学唱跑走骑弹")
+"""Of what, only the context says."""
+
+
 def value_of(text: str, longest: int = 16) -> str | None:
     """A value; None when it only means something in its context."""
-    value = END_PARTICLES.sub("", text.strip())
+    value = END_PARTICLES.sub("", _GOES_ON.split(text.strip(), maxsplit=1)[0])
+    if value in _BARE_VERBS or re.search(r"喜欢|讨厌", value):
+        return None
     value = (
         re.sub(r"^(?:一种|一些|各种各样的?|各种|所有的?|上了|上|吃|着|的是|去)(?=.)", "", value)
         if len(value) > 2
@@ -105,7 +115,7 @@ def value_of(text: str, longest: int = 16) -> str | None:
         not value
         or len(value) > limit
         or CONTEXT_BOUND.search(value)
-        or value.startswith(("的", "了", "过", "得", "和", "跟", "被", "不", "是", "地", "在"))
+        or value.startswith(("的", "了", "过", "得", "和", "跟", "被", "不", "是", "地", "在", "归", "倒"))
     ):
         return None
     if value.endswith(("的", "地", "得", "和", "与", "是", "很")):
@@ -151,12 +161,14 @@ def occupation_of(text: str) -> str | None:
     """The occupation at the end of "资深的软件工程师"; None when it ends with none."""
     text = END_PARTICLES.sub("", text)
     text = re.sub(r"(?:的工作|工作|这一行|这行|的)$", "", text)
+    if len(text) == 3 and text[0] in COMMON_SURNAMES and text[1:] in _OCC:
+        return text[1:]  # "我是王老师"
     if _BY_ENDING.fullmatch(text):
         return text
     for length in range(min(len(text), _LONGEST_OCCUPATION), 0, -1):
         if text[-length:] in _OCC:
             before = text[:-length]
-            if len(before) > 8 or re.search(r"的|过|年|演|像|不|好|优秀|合格|我|他|她|你|未来", before):
+            if len(before) > 8 or re.search(r"的|过|年|演|像|不|好|优秀|合格|我|他|她|你|未来|打$", before):
                 return None
             return text
     return None
@@ -169,7 +181,7 @@ def person_of(text: str) -> str | None:
     if not 2 <= len(value) <= 5 or value in _NOT_NAMES or value[0] in _NOT_NAME_START:
         return None
     if (len(value) > 4 and "·" not in value) or re.search(
-        r"[了吗呢吧的]|起床|回来|出去|帮忙|外卖|怎么|什么|可以|你们|我们", value
+        r"[了吗呢吧的不没]|起床|回来|出去|帮忙|外卖|怎么|什么|可以|你们|我们", value
     ):
         return None
     return value
@@ -181,6 +193,11 @@ NOT_PLACE = re.compile(
     r"医院|中心|时候|很|不|我|你|他|她|的|了|过|新家|新房|国外|外地|别的|别处|一家|哪儿|郊外|户外|"
     r"农村|乡下|城里|沙发|床上|工位|座位|办公室|部门|未来|过去|地球|火星|外星|天上|梦里|星期|周[一二三四五六日末]|来自"
 )
+_NO_PLACE = re.compile(
+    r"^得(?!克)|着|帐篷|家庭|家$|(?<!延)边$|[旁间层]$|[上下中]铺$|单间|[一二三四两][室厅居]|对面$|门前$|"
+    r"(?:车|船|房|屋|院|楼|校|店|厂|营|厢|洞)里$|(?:车|船|山|楼|岛|路|街|网|树)[上下]$"
+)
+"""A kind of room, or where something is from something else: no name of a place."""
 _ACTIVITY = re.compile(
     r"(?:生活|工作|上班|上学|读书|居住|定居|发展|打拼|念书|实习|住)+(?:着|了|"
     r"过)?(?:[一二两三四五六七八九十几多\d半]+个?年[多]?|很久|多年|好多年|好几年)?$"
@@ -202,7 +219,7 @@ def place_of(text: str) -> str | None:
     )
     if len(value) < 2 or NOT_PLACE.search(value) or CONTEXT_BOUND.search(value):
         return None
-    return value
+    return None if _NO_PLACE.search(value) and not known_place(value) else value
 
 
 def known_place(text: str) -> bool:

@@ -137,6 +137,10 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("residence", value, negates=True)
 
 
+_NOT_ORIGIN = re.compile(r"(?:家庭|世家|[部系班组队]|公司|集团|银行|大学|学院|中学|行业|专业|单位|医院)$")
+"""Where somebody belongs, not where they were born: "我来自技术部"."""
+
+
 @RULES.rule(
     rf"{SPEAKER}?(?:是)?(?:来自于?|出生在|出生于|生于){PLACE}$",
     rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}(?:的)?$",
@@ -153,6 +157,8 @@ def _hometown(match: re.Match[str], context: Context) -> Iterator[Claim]:
             yield Claim("nationality", text)
         elif known_place(text):
             yield Claim("hometown", text)
+        return
+    if "来自" in match[0] and _NOT_ORIGIN.search(text) and not known_place(text):
         return
     text = re.sub(r"(?:的)?(?:一个)?(?:小)?(?:城市|农村|县城|小镇)$", "", text) if "的" in text else text
     if value := place_of(text):

@@ -17,7 +17,7 @@ from cluster.pipeline.rules.chinese.values import (
     occupation_of,
     value_of,
 )
-from cluster.pipeline.rules.lexicon import ZH_COUNTRIES, ZH_FIELDS, ZH_PLACES
+from cluster.pipeline.rules.lexicon import ZH_FIELDS
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -202,6 +202,12 @@ _ANY_EMPLOYER = frozenset(
 )
 
 
+_NO_EMPLOYER = re.compile(
+    r"(?:[楼层间前边旁外里]|电脑|手机|室内|线[上下]|前台|后台|基层|一线|同时|期间|时间|深夜|凌晨)$"
+)
+"""Where in a building, when, or with what somebody works: no employer."""
+
+
 def employer_of(text: str) -> Claim | None:
     """The employer, or else the place, that somebody works at; None where it is neither."""
     text = re.sub(r"(?:还|也|都|就|只|一直)+$", "", text.strip())
@@ -219,11 +225,11 @@ def employer_of(text: str) -> Claim | None:
         text,
     ):
         return None
-    if text in _ANY_EMPLOYER or re.fullmatch(r"一家公司|一个公司", text):
+    if len(text) < 2 or text in _ANY_EMPLOYER or re.fullmatch(r"一家公司|一个公司", text):
         return None
-    if text in ZH_PLACES or text in ZH_COUNTRIES:
+    if known_place(text):
         return Claim("work_place", text)
-    return Claim("company", text)
+    return None if _NO_EMPLOYER.search(text) else Claim("company", text)
 
 
 @RULES.rule(
