@@ -33,6 +33,48 @@ TITLE, COMPANY, LIKE, DISLIKE = "work/title", "work/company", "interest/like", "
 ALLERGY, CONDITION, PLAN, EVENT = "health/allergy", "health/condition", "plan/plan", "life_event/event"
 
 ENGLISH: tuple[Case, ...] = (
+    # Patterns that took any words for their value.
+    _case("I just turned 18 seats into 20."),
+    _case("I'm from HR."),
+    _case("I'm into my third coffee."),
+    _case("I prefer not to say."),
+    _case("I can't stand up."),
+    _case("I don't drink and drive."),
+    _case("I drive my husband's car."),
+    _case("I stopped drinking.", says={"health/avoids": "alcohol"}),
+    _case("I have a dog allergy.", says={ALLERGY: "dogs"}),
+    # What is not the speaker's to keep, and only looks like the head of its phrase.
+    _case("I have a dog sitter."),
+    _case("I have a dog on my phone wallpaper."),
+    _case("I have a horse to feed for my neighbour this weekend."),
+    _case("I have two dogs, a beagle and a mutt.", says={"pet/dog": "two dogs"}),
+    # No one's job, or a job that is none.
+    _case("I work as a team."),
+    _case("I'm more of a food person."),
+    _case("I'm an engineer at heart."),
+    _case("I'm a chef in training."),
+    _case("I'm a singer in a choir."),
+    _case("I'm a trained nurse but work in a bank."),
+    _case("I'm a student of life."),
+    # No longer so, or never for good.
+    _case("I wanted to be a vet."),
+    _case("I moved to Spain for a year after college."),
+    _case("I moved from Paris to Lyon and then to Nice."),
+    _case("I have ADHD, or so my mother thinks."),
+    # Of the moment, or without what would make it a plan.
+    _case("I'm going with my parents in June."),
+    _case("I'll ask my doctor tomorrow."),
+    _case("I got up at five today."),
+    _case("I'm running late tomorrow."),
+    _case(
+        "I'm going to the dentist tomorrow.",
+        says={PLAN: "User plans to go to the dentist on 2023-05-11"},
+    ),
+    _case("The only thing is I had to move to Croydon.", says={HOME: "Croydon"}),
+    _case(
+        "I joined a gym last week and never looked back.",
+        says={EVENT: "User joined a gym in the week of 2023-05-01"},
+    ),
     _case(
         "I used to live in Denver, now I live in Reno.",
         says={"contact_info/-residence": "Denver", HOME: "Reno"},

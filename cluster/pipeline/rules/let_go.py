@@ -1,4 +1,6 @@
-"""Things that are sold or given away, and pastimes that are given up: "捷达卖给我表弟了", "I sold the Jetta".
+"""What is let go of: things sold or given away, pastimes given up, employers left.
+
+"捷达卖给我表弟了", "I sold the Jetta", "I left Siemens".
 
 What denies such a claim has its value, so that `merge` closes it. What is let go of is named by a word of
 that value, and only one claim may fit.
@@ -38,19 +40,26 @@ _ENGLISH = re.compile(
     r" (?:old )?(?P<what>[\w-]+(?: [\w-]+){0,2}?)(?: (?:to|last|yesterday|this|in|on) .*)?$",
     re.I,
 )
+_LEFT = re.compile(
+    r"^\s*(?:(?:so|and|well|oh|also|finally|then|update)[:\s]\s*)*(?:i|we)(?:'ve| have)?"
+    r"(?: (?:just|finally|already|also))* (?:left|quit|resigned from) (?P<what>[\w&'.-]+(?: [\w&'.-]+){0,4}?)"
+    r"(?: (?:last|yesterday|this|in|on|after|because|for) .*)?$",
+    re.I,
+)
+_EMPLOYERS: Final = frozenset({(SLOTS["company"].topic, SLOTS["company"].subtopic)})
 _THINGS: Final = frozenset((SLOTS[name].topic, SLOTS[name].subtopic) for name in ("possession", "vehicle"))
 _PASTIMES: Final = frozenset((SLOTS[name].topic, SLOTS[name].subtopic) for name in ("learning", "plays"))
 
 
 def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory]) -> Iterator[Candidate]:
-    """The denials of belongings and pastimes, claimed before or known, that a message lets go of."""
+    """The denials of belongings, pastimes and employers, claimed before or known, that are let go of."""
     if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
         return
     for clause in _CLAUSE.split(message.content.replace("\u2019", "'")):
-        match = _CHINESE.match(clause.strip()) or _ENGLISH.match(clause)
+        match = _CHINESE.match(clause.strip()) or _ENGLISH.match(clause) or _LEFT.match(clause)
         if match is None:
             continue
-        slots = _THINGS if match["thing"] else _PASTIMES
+        slots = _EMPLOYERS if match.re is _LEFT else _THINGS if match["thing"] else _PASTIMES
         standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
         fitting = {
             normalise(_value(claim)): claim
@@ -58,11 +67,16 @@ def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory
             if (claim.topic, claim.subtopic) in slots
             and claim.attributes.get("speaker") == message.name
             and not _denies(claim)
-            and _names(match["what"], _value(claim))
+            and (_is if match.re is _LEFT else _names)(match["what"], _value(claim))
         }
         if len(fitting) == 1:
             ((_, claim),) = fitting.items()
             yield _denial(claim, message, zh=match.re is _CHINESE)
+
+
+def _is(what: str, value: str) -> bool:
+    """Whether `what` is all of a value: who "left home" has not left Home Depot."""
+    return normalise(what).removeprefix("the ") == normalise(value).removeprefix("the ")
 
 
 def _names(what: str, value: str) -> bool:
@@ -87,6 +101,8 @@ def _denial(claim: Candidate | Memory, message: Message, *, zh: bool) -> Candida
     speaker, value = message.name or ("用户" if zh else "User"), _value(claim)
     if (claim.topic, claim.subtopic) in _THINGS:
         text = f"{speaker}不再有{value}" if zh else f"{speaker} no longer has {value}"
+    elif (claim.topic, claim.subtopic) in _EMPLOYERS:
+        text = SLOTS["company"].en_not.format(s=speaker, v=value)
     else:
         text = f"{speaker}放弃了{value}" if zh else f"{speaker} gave up {value}"
     return Candidate(

@@ -14,8 +14,10 @@ _QUESTION = re.compile(r"(?:^|(?<=[.!?\n]))\s*(?P<q>[^.!?\n]{4,160})\?")
 _YES = re.compile(r"(?:yes|yeah|yep|yup|correct|exactly|right|that's right|indeed|i do|i am)\b(?! but)", re.I)
 _NO = re.compile(r"(?:no|nope|nah)[\s,.!-]+(?=\S)", re.I)
 _NOTHING = re.compile(
-    r"(?:yes|yeah|yep|yup|no|none|not|nope|nah|nothing|never|i|i'm|i've|we|my|you|it|that|this|what|why|how|who|where|when|sorry|well|"
-    r"hmm+|oh|ok|okay|sure|thanks|thank|good|great|please|just|only|can|could|do|does|don't|let|depends|maybe)\b(?!')",
+    r"(?:yes|yeah|yep|yup|no|none|not|nope|nah|nothing|never|i|i'm|i've|we|my|you|it|that|this|what|why|how|"
+    r"who|where|when|sorry|well|"
+    r"hmm+|oh|ok|okay|sure|thanks|thank|good|great|please|just|only|can|could|do|does|don't|let|depends|"
+    r"maybe)\b(?!')",
     re.I,
 )
 _IT_IS = r"(?:(?:it's|its|it is|that's|that is|this is|they're|in|at|for|from|near)\s+)*"

@@ -35,8 +35,10 @@ def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 _VEHICLE = re.compile(
     r"\b(?:\w+ (?:car|van|truck|bus|cab|bike)|suv|pickup|minivan|jeep|sedan|hybrid|hatchback|convertible|"
-    r"motorcycle|motorbike|scooter|moped|taxi|truck|van|tesla|toyota|honda|ford|bmw|audi|mercedes|subaru|mazda|"
-    r"volvo|vw|volkswagen|kia|hyundai|nissan|skoda|fiat|renault|peugeot|prius|civic|corolla|lexus|porsche|mini)\b",
+    r"motorcycle|motorbike|scooter|moped|taxi|truck|van|tesla|toyota|honda|ford|bmw|audi|mercedes|subaru|"
+    r"mazda|"
+    r"volvo|vw|volkswagen|kia|hyundai|nissan|skoda|fiat|renault|peugeot|prius|civic|corolla|lexus|porsche|"
+    r"mini)\b",
     re.I,
 )
 
@@ -44,7 +46,7 @@ _VEHICLE = re.compile(
 @RULES.rule(r"i (?:(?:currently|now|still|actually) )*drive (?:an?|my) (?P<rest>.+)$")
 def _vehicle(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = value_of(re.sub(r"\s+(?:to|for|every|around|in|on)\s.*$", "", match["rest"]), words=4)
-    if value and not context.dated and (proper(value) or _VEHICLE.search(value)):
+    if value and "'s" not in value and not context.dated and (proper(value) or _VEHICLE.search(value)):
         yield Claim("vehicle", f"a {value}" if value[0].lower() not in "aeiou" else f"an {value}")
 
 

@@ -10,7 +10,8 @@ HYPOTHETICAL = re.compile(
     r"imagine|suppose|supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
-    r"in (?:the|my|this|that|a) (?:story|novel|book|game|movie|film|play|show|script|screenplay))\b|"
+    r"or so (?:i|he|she|they|the|my)|in (?:the|my|this|that|a) (?:\w+'s )?(?:story|novel|book|game|movie|"
+    r"film|play|show|script|screenplay))\b|"
     r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)",
     re.I,
 )
@@ -44,7 +45,8 @@ _OPENER = re.compile(
     r"because|cause|"
     r"i(?: already)? told you(?: that)?|just so you know|fyi|you know(?: that)?|remember(?: that)?|"
     r"please remember(?: that)?|"
-    r"note that|the (?:fact|thing) is|usually|in general|generally|basically|sorry|wait|good morning|"
+    r"note that|the (?:(?:only|good|bad|sad|best|worst) )?(?:fact|thing|part|news|problem|trouble) is|"
+    r"usually|in general|generally|basically|sorry|wait|good morning|"
     r"good evening|"
     r"good afternoon|there|everyone|all|friend|speaking of which|oh and|wow|awesome|great|cool|thanks|"
     r"thank you|in the (?:mornings?|afternoons?|evenings?)|on weekends|in my (?:free|spare) time|"
@@ -155,7 +157,8 @@ _ELIDED = tuple(
 
 
 _HAS_VERB = re.compile(
-    r"\b(?:is|was|are|were|has|isn't|wasn't|hasn't|can(?!')|will|makes?|takes?|helps?|feels?|seems?|sounds?)\b",
+    r"\b(?:is|was|are|were|has|isn't|wasn't|hasn't|can(?!')|will|makes?|takes?|helps?|feels?|seems?|"
+    r"sounds?)\b",
     re.I,
 )
 """Of which what stands before it is the subject: "Learning German has been tough"."""

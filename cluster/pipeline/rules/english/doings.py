@@ -68,9 +68,10 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
         r")?(?P<rest>.+)$"
     ),
     (
-        r"i(?:'ve| have)? (?:(?:really|always|still|also|eventually|someday|one day|just) )*(?:want|"
-        r"wanted|hope|aim|dream of|dreamed of|aspire)(?: to)? (?P<x>become|becoming|learn|learning|be|"
-        r"being) (?P<rest>.+)$"
+        r"i(?: (?:(?:really|always|still|also|eventually|someday|one day|just) )*(?:want|hope|aim|dream of|"
+        r"aspire)|"
+        r"(?:'ve| have) (?:(?:really|always|long|just) )*(?:wanted|dreamed of))(?: to)? "
+        r"(?P<x>become|becoming|learn|learning|be|being) (?P<rest>.+)$"
     ),
     (
         rf"{I_AM} (?:(?:currently|also|now) )*(?P<x>training for|saving (?:up )?for|preparing for|"
@@ -134,7 +135,8 @@ def _goal(match: re.Match[str], context: Context) -> Iterator[Claim]:
     (
         r"i(?:'ve got|'ve| have) (?P<x>an? (?:[\w-]+ ){0,2}(?:appointment|meeting|interview|exam|flight|"
         r"concert|wedding|competition|recital|performance|surgery|trip|race|tournament|presentation|test|"
-        r"date|marathon|viewing|checkup|check-up|audition|gig|hearing|defen[cs]e|deadline))(?P<to>)\b(?P<rest>.*)$"
+        r"date|marathon|viewing|checkup|check-up|audition|gig|hearing|defen[cs]e|"
+        r"deadline))(?P<to>)\b(?P<rest>.*)$"
     ),
 )
 def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -143,7 +145,7 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     explicit = kind.startswith(("plan", "intend"))
     if not explicit and not (context.dated and context.future):
         return
-    if kind in {"hoping", "thinking of", "about"}:
+    if kind in {"hoping", "thinking of", "about"} or _OF_THE_MOMENT.match(f"{kind} {rest}"):
         return
     if (
         kind.startswith("planning")
@@ -169,14 +171,18 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     elif kind == "going" and value:
         yield Claim(
             "plan",
-            value if match["to"] and not proper(rest) else f"go {'to ' if match['to'] else ''}{value}",
+            value if match["to"] and not _WHERE.match(rest) else f"go {'to ' if match['to'] else ''}{value}",
             dated=True,
             confidence=0.85,
         )
     elif kind in {"will", "gonna", ""} and value:
         if not re.match(
             r"(?:be|let|keep|check|try|see|do|think|feel|rest|relax|sleep|definitely|never|always|probably|"
-            r"make sure|have to|kill|die|murder|cry|scream|explode)\b",
+            r"make sure|have to|kill|die|murder|cry|scream|explode|ask|tell|call|ring|phone|text|email|mail|"
+            r"send|"
+            r"message|write|order|buy|bring|return|pick|pay|look|show|use|come|wait|stop|put|give|report|"
+            r"update|"
+            r"read|eat|drink|find|talk|speak|say|add|change|remove|set|post|share|print|take (?!part))\b",
             value,
             re.I,
         ):
@@ -194,7 +200,9 @@ def _event_value(rest: str) -> str | None:
     end = re.search(
         (
             r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|but|so|and (?:it|it's|that|the|they|he|she|was|were|had|"
-            r"i|we)|which|where|though|since|to see if|as)\b"
+            r"i|we)|"
+            r"and (?:never|now|then|still|almost|also|just|immediately|really|not|no|yes|wow|boy|man|oh)|"
+            r"which|where|though|since|to see if|as)\b"
         ),
         rest,
         re.I,
@@ -211,6 +219,20 @@ def _event_value(rest: str) -> str | None:
     return third_person(value)
 
 
+_WHERE = re.compile(
+    r"(?:the|an?|my|our|his|their|some|bed|church|school|work|court|\w+'s)\b|(?-i:[A-Z])", re.I
+)
+""" "going to the dentist" goes somewhere, "going to paint" is going to do something."""
+_OF_THE_MOMENT = re.compile(
+    r"going (?:with|without|by|alone|as|in|at|from|together|again|too|either|(?:back )?(?:to )?(?:bed|"
+    r"sleep))\b|"
+    r"running (?:late|out|low|behind|into|away|around|errands)\b|"
+    r"leaving (?:at|early|late|now|soon|in|by|before|after)\b|"
+    r"(?:getting|having) (?:trouble|problems|fun|ready|dressed|up|back|home|old|better|worse|tired|lunch|"
+    r"dinner|"
+    r"breakfast)\b",
+    re.I,
+)
 _EVENT_CONTEXT = re.compile(
     r"\b(?:it|it's|this|that|these|those|them|they|him|her|he|she|you|your|there|here|one|something|"
     r"anything|stuff|things?|"
@@ -287,5 +309,16 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     value = _event_value(rest)
-    if value and (len(value.split()) > 1 or proper(value)):
+    if value and (len(value.split()) > 1 or proper(value)) and not _EVERYDAY.match(f"{verb} {value}"):
         yield Claim("event", f"{verb} {value}", dated=True, confidence=0.85)
+
+
+_EVERYDAY = re.compile(
+    r"lost (?:my|our|their) (?:mind|temper|patience|cool|way|place|appetite|train of thought)\b|"
+    r"got (?:up|back|home|in|out|off|stuck|to (?:work|bed|sleep))\b|"
+    r"made (?:a (?:mistake|typo|joke|fool|mess)|an error|progress|up)\b|ran (?:out|late|errands)\b|"
+    r"took (?:a (?:nap|shower|break|bath|picture|photo|seat)|the (?:bus|train|tram|metro|stairs)|notes)\b|"
+    r"finished work\b|spent (?:\W?\d|money|hours)",
+    re.I,
+)
+"""What happens on any day, and is forgotten on the next."""

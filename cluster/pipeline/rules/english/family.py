@@ -204,6 +204,8 @@ def _pet(match: re.Match[str], context: Context) -> Iterator[Claim]:
         re.I,
     ):
         return
+    if not _AFTER_PET.match(rest) or _NOT_TO_KEEP.match(rest):
+        return
     number = match["n"].lower()
     start, stop = match.start("n"), match.end("s") if match["s"] else match.end("x")
     phrase = match[0][start - match.start() : stop - match.start()]
@@ -211,8 +213,29 @@ def _pet(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     about = match["x"].lower()
     yield Claim("pet", phrase.replace("one ", "a ", 1) if number == "one" else phrase, about=about)
-    yield from _named(rest, "pet_name", about, single=number in {"a", "an", "one", "1"})
-    yield from _and_others(rest, context)
+    single = number in {"a", "an", "one", "1"}
+    yield from _named(rest, "pet_name", about, single=single)
+    if single or not _BREEDS.search(rest):  # "two dogs, a beagle and a mutt"
+        yield from _and_others(rest, context)
+
+
+_AFTER_PET = re.compile(
+    r"\s*$|\W*[,.!;:()\u2013\u2014-]|\s+(?:and|or|named|called|who|whose|that|which|with|at home|in (?:the|"
+    r"my|our)|"
+    r"too|now|already|but|so|because|since|from|of (?:my|our)|as well|here|back home|for|if|i|we|it|he|she|"
+    r"they)\b",
+    re.I,
+)
+_NOT_TO_KEEP = re.compile(
+    r"\s+for (?:sale|dinner|lunch|adoption|the (?:day|week|weekend)|an? (?:few |couple of )?(?:days?|week|"
+    r"weekend))\b"
+)
+_BREEDS = re.compile(
+    r"\b(?:retriever|labrador|corgi|poodle|shepherd|bulldog|beagle|husky|dachshund|chihuahua|pug|terrier|"
+    r"collie|"
+    r"mutt|mongrel|siamese|persian|tabby|tortoiseshell)s?\b",
+    re.I,
+)
 
 
 @RULES.rule(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cluster.pipeline.rules.english.values import I_AM, Context, items_of
-from cluster.pipeline.rules.lexicon import EN_CONDITIONS
+from cluster.pipeline.rules.lexicon import EN_CONDITIONS, EN_PETS
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -30,6 +30,7 @@ _HOW_OFTEN = re.compile(
     r"for (?:\w+ )?(?:years|months|ages)|most days)\b.*$"
 )
 
+_ANIMALS = EN_PETS - {"fish", "goldfish"}
 # Said to be funny: nobody's body reacts to these.
 _NO_ALLERGENS = re.compile(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?|mornings?|stupid(?:ity)?|nonsense|drama|bullshit|bs|"
@@ -55,7 +56,7 @@ _NO_ALLERGENS = re.compile(
 )
 def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
     for value in allergens_in(match["rest"]):
-        yield Claim("allergy", value, confidence=0.95)
+        yield Claim("allergy", f"{value}s" if value.lower() in _ANIMALS else value, confidence=0.95)
 
 
 @RULES.rule(
@@ -125,7 +126,7 @@ def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"i (?:(?:also|really|just|personally|never) )*(?:don't|do not|dont|can't|cannot|never) (?:ever "
         r")?(?P<verb>eat|drink) (?P<rest>.+)$"
     ),
-    r"i (?:no longer|stopped|quit|gave up) (?P<verb>eat|drink|eating|drinking|smoking|smoke) ?(?P<rest>.*)$",
+    r"i (?:no longer|stopped|quit|gave up) (?P<verb>(?:eat|drink|smok)ing|eat|drink|smoke)\b ?(?P<rest>.*)$",
 )
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     verb = match["verb"].lower()
@@ -141,7 +142,7 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
         re.match(
             (
                 r"(?:much|a lot|enough|well|out|too|for|before|after|at|late|alone|properly|anything|"
-                r"breakfast|lunch|dinner)\b"
+                r"breakfast|lunch|dinner|and driv(?:e|ing))\b"
             ),
             rest,
             re.I,
@@ -159,9 +160,12 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 # How the names of medicines end (INN stems), and words for kinds of them.
 _MEDICINE = re.compile(
-    r"(?:[a-z-]{2,}(?:cillin|mycin|floxacin|cycline|prazole|conazole|sartan|pril|olol|statin|triptan|oxetine|azepam|"
-    r"azolam|thyroxine|formin|gliptin|gliflozin|glutide|profen|parin|xaban|dipine|semide|thiazide|sone|solone|"
-    r"tidine|tadine|rizine|fenadine|codone|codeine|traline|lopram|pidem|setron|lukast|terol|mab|vir|epine|apine)|"
+    r"(?:[a-z-]{2,}(?:cillin|mycin|floxacin|cycline|prazole|conazole|sartan|pril|olol|statin|triptan|"
+    r"oxetine|azepam|"
+    r"azolam|thyroxine|formin|gliptin|gliflozin|glutide|profen|parin|xaban|dipine|semide|thiazide|sone|"
+    r"solone|"
+    r"tidine|tadine|rizine|fenadine|codone|codeine|traline|lopram|pidem|setron|lukast|terol|mab|vir|epine|"
+    r"apine)|"
     r"insulin|aspirin|paracetamol|acetaminophen|lithium|warfarin|antidepressants|antihistamines|antibiotics|"
     r"statins|beta[- ]blockers|blood thinners|birth control|the pill|iron tablets|vitamin \w{1,3}|"
     r"gabapentin|pregabalin|ritalin|adderall|xanax|prozac|zoloft|ozempic)",

@@ -96,8 +96,20 @@ def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
     )
     if context.dated and not re.match(r"\w+ing\b", rest):
         return
+    if re.search(r"\binto $", match[0][: match.start("rest") - match.start()], re.I) and _SO_FAR_INTO.match(
+        rest
+    ):
+        return
     for value in liking(rest):
         yield Claim("like", value)
+
+
+_SO_FAR_INTO = re.compile(
+    r"(?:my|our|the) (?:\w+(?:st|nd|rd|th)|next|last|final|\w+ (?:hour|day|week|month|year))\b|"
+    r"(?:week|month|day|year|chapter|page|hour|season|episode|level|part) \w+|\d",
+    re.I,
+)
+""" "I'm into my third coffee": how far, not what is liked."""
 
 
 @RULES.rule(
@@ -109,7 +121,11 @@ def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
         r"i (?:really |just |honestly |still |also )*(?:don't|do not|dont) (?:(?:really|particularly|"
         r"actually) )*(?:like|enjoy|love|care for) (?P<rest>.+)$"
     ),
-    r"i (?:really |just )*(?:can't|cannot|can not) stand (?P<rest>.+)$",
+    (
+        r"i (?:really |just )*(?:can't|cannot|can not) stand (?!(?:up|still|straight|for|on|here|there|near|"
+        r"by|in|"
+        r"at|between|against|properly|without|longer|long|upright)\b)(?P<rest>.+)$"
+    ),
     (
         rf"{I_AM} (?:really )?not (?:(?:really|much of|that|such|at all) )*(?:a (?:big |huge )?fan of|"
         rf"into|fond of|keen on|interested in) (?P<rest>.+)$"
@@ -123,7 +139,12 @@ def _dislike(match: re.Match[str], _: Context) -> Iterator[Claim]:
             yield Claim("like", value, negates=True)
         return
     rest = re.sub(r"\s+(?:at all|one bit|that much|very much|either)\b.*$", "", rest, flags=re.I)
-    if re.match(r"to (?:say|admit|ask|see|hear|think|bother|be|break|leave|tell|brag|do)\b", rest, re.I):
+    if re.match(
+        r"to (?:say|admit|ask|see|hear|think|bother|be|break|leave|tell|brag|do|complain|boast|interrupt|nag|"
+        r"pester|repeat|disagree|argue|generali[sz]e)\b",
+        rest,
+        re.I,
+    ):
         return
     for value in liking(rest):
         yield Claim("dislike", value)

@@ -21,7 +21,8 @@ _CUT = re.compile(
 )
 RESTRICTIVE = re.compile(
     (
-        r"\b(?:that|which|who|whose|whatever|whoever|wherever|however|where|when|whenever|while|as|than|if|until|before|after|unless|how|"
+        r"\b(?:that|which|who|whose|whatever|whoever|wherever|however|where|when|whenever|while|as|than|if|"
+        r"until|before|after|unless|how|"
         r"what|why)\b"
     ),
     re.I,
@@ -52,6 +53,9 @@ NOT_PLACES = word_list(
     a an the my this that fear hope hell peace love harmony luxury poverty apartment house flat dorm
     city town village home here there mind style touch bed person reality moment present past area same
     different order front back case tears bed sofa couch floor top next another new team side
+    hr it sales marketing accounting accounts finance legal support procurement operations engineering
+    purchasing reception maintenance management production logistics
+    windows linux macos android ios excel slack teams notion chrome firefox premium
     """
 )
 NAME = (
@@ -124,10 +128,15 @@ def gerund(verb: str) -> str:
 
 
 _EMPTY = re.compile(
-    r"(?:to|too|then|but|and|a few|few|several|new skills?|a new skill|a ton|tons|loads|sorry|thanks|please|"
+    r"(?:to|too|then|but|and|not|up|down|out|off|away|back|over|around|alone|still|a few|few|several|"
+    r"new skills?|a new skill|a ton|tons|loads|sorry|thanks|please|"
     r"unfortunately|obviously|apparently|mostly|ok|okay|right)$|(?:and|or|but|not|no|of) ",
     re.I,
 )
+_UNFINISHED = re.compile(
+    r"\b(?:the|an?|of|to|with|for|from|at|and|or|than|my|our|his|their|very|so|not|is|are|was|really)$", re.I
+)
+"""A value that ends so has lost what it is about."""
 _TRAILING = re.compile(
     r"(?:\s+(?:recently|now|lately|next|then|sometimes|together|again|anyway|now and then|later|instead|soon|"
     r"from time to time|once in a while|every now and then|these|already|for sure|as always|and))+$",
@@ -142,7 +151,7 @@ def value_of(text: str, *, words: int = 7, the: bool = False) -> str | None:
     value = _TRAILING.sub("", value)
     if not value or len(value.split()) > words or CONTEXT_BOUND.search(value) or RESTRICTIVE.search(value):
         return None
-    if _EMPTY.match(value):
+    if _EMPTY.match(value) or _UNFINISHED.search(value):
         return None
     if not the and value.lower().startswith("the ") and not _THE_OK.match(value):
         return None

@@ -26,6 +26,14 @@ from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
 
+# "I moved to Spain for a year": where that was, not where it led.
+_NOT_FOR_GOOD = re.compile(
+    r"\W*(?:(?:and|but) )?(?:then|later|before|until|when|"
+    r"for (?:the (?:summer|winter|semester|season)|(?:about |almost |just )?(?:an?|one|two|three|four|five|"
+    r"six|"
+    r"\d+|a few|a couple of|some) (?:weeks?|months?|years?|semesters?|summers?))\b)",
+    re.I,
+)
 # "I'm Batman": who says so is somebody else.
 _NOBODY = word_list("batman superman spiderman spider-man groot barbie hulk thor santa god jesus team legend")
 _NO_NAME = word_list(
@@ -94,7 +102,8 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"{YEARS_OLD})(?! (?:boy|girl|dog))\b(?P<rest>.*)$"
     ),
     rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| (?:and|with)\b)",
-    rf"(?:i (?:just )?turned|i've (?:just )?turned) {AGE}\b(?! (?:degrees|pages|miles))(?P<rest>)",
+    rf"(?:i (?:just )?turned|i've (?:just )?turned) {AGE}(?P<rest>)(?=\W*$|[,.;!]|"
+    r"\s(?:and|but|so|years|today|this|last|on|recently)\b)",
     rf"my age(?:'s| is) {AGE}\b(?P<rest>)",
 )
 def _age(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -178,7 +187,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"(?=for (?:[\w-]+ ){1,3}?(?:months|years?|decades?)\b)"
     ),
     (
-        rf"(?:i|we)(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*(?:moved|relocated)"
+        rf"(?:i|we)(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*"
+        rf"(?:(?:had|ended up|decided) (?:to move|moving)|moved|relocated)"
         rf"(?: back| over| out| down| up| here)*(?: from [A-Z][\w ,.'-]{{1,40}}?)? to {PLACE}{END}"
     ),
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
@@ -193,10 +203,12 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
 )
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = place_of(match["v"])
-    moved = "moved" in match[0].lower() or "relocated" in match[0].lower()
+    moved = re.search(r"\b(?:moved?|moving|relocated)\b", match[0], re.I) is not None
     lasting = match.string[match.end() :].startswith("for ")
     if re.match(r"i(?:'ve| have)? lived", match[0], re.I) and not context.dated and not lasting:
         return  # "I've lived in Japan and Korea": perhaps not now
+    if moved and _NOT_FOR_GOOD.match(match.string[match.end() :]):
+        return
     typed_small = match[0][0] == "i" and value is not None and value.islower()
     if value and (proper(value) or typed_small) and not (context.future and moved):
         yield Claim("residence", value, confidence=0.95, dated=moved)

@@ -39,13 +39,26 @@ _OCCUPATION_END = re.compile(
 _NOT_A_JOB = re.compile(
     r"\b(?:big|huge|total|bit|real|great|terrible|bad|lousy|decent|fast|slow|lucky|not|good|better|natural|"
     r"morning|night|amazing|awesome|horrible|avid|former|ex|aspiring|future|wannabe|people|proud|hopeless|"
-    r"complete|quick|fair|true|born|rubbish|awful|useless|mediocre|poor|keen|brilliant|excellent|dreadful|crap|"
+    r"complete|quick|fair|true|born|rubbish|awful|useless|mediocre|poor|keen|brilliant|excellent|dreadful|"
+    r"crap|"
     r"shit|pathetic|ok|okay|nervous|careful|messy|light|heavy|strong|weak|passionate|enthusiastic|casual|"
-    r"occasional|sometime|mean|wonderful|fantastic|better|worse|best|worst)\b|n't",
+    r"occasional|sometime|mean|wonderful|fantastic|better|worse|best|worst|team|group|couple|pair|person|"
+    r"human|fan|victim)\b|n't",
     re.I,
 )
 # "a copywriter at Saatchi": whose place of work is named has work that is named.
 _AT_WORK = re.compile(rf"\s+(?:at|for) {_ORGANISATION}", re.I)
+# "an engineer at heart", "a singer in a choir": no one's job.
+_ONLY_AS_IT_WERE = re.compile(
+    r"\s+(?:at (?:heart|best|worst|home|night|times|parties)|on paper|in (?:my|another|spirit|theory|"
+    r"disguise|"
+    r"training|name|waiting|an? (?:past|former|previous|parallel)|an? (?:[\w-]+ ){0,2}(?:choir|band|"
+    r"orchestra|"
+    r"play|musical|league|club|team))|by (?:nature|heart|night|accident|training|marriage|default|education|"
+    r"degree)|for (?:fun|once|today|an? \w+|the (?:day|weekend))|"
+    r"but (?:i )?(?:now |currently )?(?:work|sell|never|don't|can't|quit))\b",
+    re.I,
+)
 _AGENT = re.compile(r"(?:er|or|ist|ian|ant|man|woman|ive|lead|head)$", re.I)
 _NO_WORKERS = word_list(
     "customer member newcomer beginner passenger visitor regular player loser winner sucker believer "
@@ -78,7 +91,9 @@ _EMPLOYERS = re.compile(
     ),
 )
 def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
-    said_to_be_work = re.match(rf"(?:{I_AM} {ADVERBS}|i(?:'ve| have) been )an? ", match[0], re.I) is None
+    said_to_be_work = (
+        re.match(rf"(?:{I_AM} {ADVERBS}(?:more of )?|i(?:'ve| have) been )an? ", match[0], re.I) is None
+    )
     if not context.future:
         yield from occupation_of(match["rest"], trusted=said_to_be_work)
 
@@ -96,6 +111,8 @@ def occupation_of(rest: str, *, trusted: bool = False) -> Iterator[Claim]:
     noun = (rest[: end.start()] if end else rest).strip(" '")
     tail = rest[len(noun) :]
     words = noun.split()
+    if _ONLY_AS_IT_WERE.match(tail):
+        return
     if not 1 <= len(words) <= 5 or _NOT_A_JOB.search(noun) or CONTEXT_BOUND.search(noun):
         return
     head = words[-1].lower()
@@ -112,7 +129,9 @@ def occupation_of(rest: str, *, trusted: bool = False) -> Iterator[Claim]:
 
 
 def _student(title: str, tail: str) -> Iterator[Claim]:
-    if re.search(r"\b(?:of|former|ex|good|bad|great|terrible|straight)\b", title, re.I):
+    if re.search(r"\b(?:of|former|ex|good|bad|great|terrible|straight)\b", title, re.I) or tail.startswith(
+        " of "
+    ):
         return
     yield Claim("title", title)
     if school := re.match(rf"\s*(?:[\w ]{{0,30}}?\b)?(?:at|from) (?P<v>{_ORGANISATION})", tail, re.I):
@@ -210,7 +229,7 @@ def _arrangement(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     r"i (?:(?:currently|also|now) )*teach (?P<v>[a-z]+(?: [a-z]+)?)"
-    r"(?: (?:at|to|in|for) (?:an? |the |my )?[\w ]{3,40})?\W*$"
+    r"(?: (?:at|to|in|for) (?:an? |the |my )?(?![\w ]*\bon (?:weekends|\w+days)\b)[\w ]{3,40})?\W*$"
 )
 def _teacher(match: re.Match[str], _: Context) -> Iterator[Claim]:
     subject = match["v"].lower()
