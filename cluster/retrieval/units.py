@@ -142,13 +142,14 @@ class Units:
         """Add units with new ids at the next free ordinals; the first of these is returned."""
         first = len(self)
         for unit in units:
-            self._ordinals[unit.id] = len(self._ids)
             self._ids.append(unit.id)
             self._contents.append(None)
         self._weights.extend(np.zeros(len(units), np.uint32))
         self._rows.extend(np.array([self._row(unit) for unit in units], _ROW))
         for ordinal, unit in enumerate(units, start=first):
             self._keep(ordinal, unit)
+            # Last: whoever looks it up in another thread finds it whole, or not at all.
+            self._ordinals[unit.id] = ordinal
         return first
 
     def replace(self, ordinal: int, unit: Unit) -> None:
