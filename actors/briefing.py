@@ -14,7 +14,7 @@ from cluster.extraction_config import ExtractionConfigs
 from cluster.model import Memory, Message, Run
 from cluster.pipeline.merge import Decision
 from cluster.pipeline.port import Candidate, Distiller, Experience, Extraction, Extractor, Trace, Trajectory
-from cluster.run_record import encode, record_of
+from cluster.run_record import decode, encode, record_of
 from cluster.summaries import summaries_of
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
@@ -130,11 +130,16 @@ class Briefing:
         run: Run,
         decisions: Sequence[Decision],
         extraction: Extraction | None = None,
+        *,
+        drive: str | None = None,
     ) -> None:
-        """Write what the run's row has no room for, before the row itself; nothing where nothing happened."""
-        trace = self.trace(run.id)
+        """Write what the run's row has no room for, before the row itself; nothing where nothing happened.
+        `drive` is under what id a parked run was driven again: to its record that is added."""
+        trace = self.trace(drive or run.id)
         if not (trace.calls or trace.dropped or decisions):
             return
         summaries = dict(extraction.summaries) if extraction is not None else {}
-        body = encode(record_of(trace, decisions, summaries))
+        stored = await self._store.run_record(resident.subject, run.id) if drive is not None else None
+        before = None if stored is None else decode(stored)
+        body = encode(record_of(trace, decisions, summaries, before))
         await self._store.put_run_record(resident.subject, resident.head.generation, run.id, body)

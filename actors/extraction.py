@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple
 
 import msgspec
 
 from actors.briefing import Briefing
 from actors.commits import CHUNK, Commits, in_chunks
+from actors.deciding import decide
 from actors.off_loop import off_loop
 from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident, Residents
@@ -20,18 +20,16 @@ from actors.waiters import Waiters
 from cluster import buffer_events as events
 from cluster.buffer import ShardBuffers
 from cluster.ids import Clock, minted_at, new_id
-from cluster.llm.errors import NotTried
+from cluster.llm.errors import MalformedCompletion, NotTried
 from cluster.logs import get_log
-from cluster.model import DAY_MS, Changes, Memory, Message, Millis, Run
-from cluster.pipeline.merge import Decisions, KnownIndex, merge, verbatim
+from cluster.model import DAY_MS, Changes, Memory, Message, Run
+from cluster.pipeline.merge import Decisions
 from cluster.pipeline.port import Extraction
 from cluster.pipeline.recalled import without_recalled
 from cluster.pipeline.repeated import Repeats, find_repeats
-from cluster.profile_topics import TopicRules
 from cluster.summaries import with_summaries
 from cluster.wide_store.port import MessageQuery, StaleRevision, WideStore
-from memgrid.errors import InvalidInput, MemgridError, Overloaded
-from memgrid.models import SourceType
+from memgrid.errors import Conflict, InvalidInput, MemgridError, Overloaded
 from memgrid.subject import Subject
 
 _log = get_log()
@@ -102,13 +100,72 @@ class ExtractionLoop:
         self._set_timer()
 
     async def drive(self, resident: Resident, run: Run) -> None:
-        """Extract the messages of a parked run again. Raises what the extraction raises."""
+        """Extract the messages of a parked run again. Raises what the extraction raises, and Conflict for an
+        answer of the model that cannot be read: the run stays parked."""
         messages = await self._store.get_messages(resident.subject, run.input_ids)
         if not messages:
             await self._commits.commit(resident, lambda: self._emptied(resident, run))
             return
-        await self._extract_and_commit(resident, run.id, messages, attempt=run.attempts + 1, parked=True)
+        drive = _Drive(run, new_id())
+        try:
+            if await self._extract_and_commit(
+                resident, run.id, messages, attempt=run.attempts + 1, drive=drive
+            ):
+                await self._driven_in_vain(resident, drive, "another owner has driven it meanwhile")
+                return
+        except MemgridError as error:
+            if not isinstance(error, NotTried):
+                await self._driven_in_vain(resident, drive, error.message)
+            if isinstance(error, MalformedCompletion):
+                raise Conflict(
+                    f"{error.message}; the run stays parked",
+                    field="id",
+                    remedy="see the model's answers in the run's record; give it another model, more room "
+                    "for its answer or other instructions, then drive it again",
+                ) from error
+            raise
+        finally:
+            self._briefing.settled(drive.id)
         self._vanish_soon(resident.subject, messages)
+
+    async def _driven_in_vain(self, resident: Resident, drive: _Drive, why: str) -> None:
+        """Keep what a drive has taken that settled nothing."""
+        account = self._account(drive, why)
+
+        def build() -> Changes | None:
+            runs = [account] if account.calls else []
+            if (parked := resident.parked.get(drive.run.id)) is not None:
+                runs.append(
+                    msgspec.structs.replace(
+                        parked,
+                        attempts=parked.attempts + 1,
+                        error=why,
+                        driven=parked.driven + account.spent,
+                    )
+                )
+            if not runs:
+                return None
+            return Changes(
+                commit_id=drive.id, at=self._clock(), actor="extraction", runs=tuple(runs), run_id=drive.id
+            )
+
+        await self._briefing.record(resident, drive.run, (), drive=drive.id)
+        await self._commits.commit(resident, build)
+
+    def _account(self, drive: _Drive, error: str | None) -> Run:
+        return self._briefing.accounted(
+            Run(
+                id=drive.id,
+                status="done",
+                input_ids=(),
+                buckets=(),
+                extractor=self._briefing.name,
+                duration_ms=self._briefing.trace(drive.id).duration_ms,
+                error=error,
+                created_at=self._clock(),
+                drives=drive.run.id,
+            )
+        )
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -136,7 +193,7 @@ class ExtractionLoop:
             async with self._residents.use(subject, fresh=False) as resident:
                 messages = await self._messages(resident, action.ids)
                 refused = await self._extract_and_commit(
-                    resident, action.run_id, messages, attempt=action.attempt, parked=False
+                    resident, action.run_id, messages, attempt=action.attempt
                 )
                 settled = [i for i in action.ids if i not in resident.pending]
         except MemgridError as error:
@@ -173,44 +230,40 @@ class ExtractionLoop:
         return list(await self._store.get_messages(resident.subject, ids))
 
     async def _extract_and_commit(
-        self, resident: Resident, run_id: str, messages: Sequence[Message], *, attempt: int, parked: bool
+        self,
+        resident: Resident,
+        run_id: str,
+        messages: Sequence[Message],
+        *,
+        attempt: int,
+        drive: _Drive | None = None,
     ) -> bool:
         """True when another owner settled some of the messages meanwhile: what is left must run anew."""
+        key = run_id if drive is None else drive.id
+        trace = self._briefing.trace(key)
         started = time.monotonic()
-        inferred = [message for message in messages if message.infer]
-        extraction = Extraction(candidates=(), extractor="verbatim")
-        repeated: frozenset[str] = frozenset()
-        if inferred:
-            async with resident.writing:
-                repeats = await off_loop(lambda: self._repeats(resident, inferred, parked=parked))
-            extraction = Extraction(candidates=(), extractor=self._briefing.name)
-
-            async def earlier(first: Message) -> Sequence[Message]:
-                return _context(await self._earlier(resident, first), repeats)
-
-            if repeats.fresh:
-                extraction = await self._briefing.extract(
-                    resident,
-                    run_id,
-                    repeats.fresh,
-                    earlier=earlier,
-                    known=[m for m in resident.hot.memories() if m.is_current(self._clock())],
-                )
-            repeated = repeats.memory_ids
-            extraction = msgspec.structs.replace(
-                extraction, candidates=(*repeats.candidates, *extraction.candidates)
-            )
+        try:
+            extraction, repeated = await self._extracted(resident, key, messages, parked=drive is not None)
+        finally:
+            trace.duration_ms += round((time.monotonic() - started) * 1000)
         wanted = {message.id for message in messages}
         topics = await self._profiles.rules(resident.subject.tenant)
         async with resident.writing:
             for _ in range(_CONTENDED_ROUNDS):
-                if not parked and not wanted <= resident.pending:
+                if not (wanted <= resident.pending if drive is None else run_id in resident.parked):
                     return True
-                if parked and run_id not in resident.parked:
-                    return False  # another owner has driven it
                 if not all(self._stands(resident, memory_id) for memory_id in repeated):
                     return True  # what was said again has changed meanwhile: it is news
-                decisions = await off_loop(lambda: self._decide(resident, messages, extraction, topics))
+                decisions = await off_loop(
+                    lambda: decide(
+                        resident,
+                        messages,
+                        extraction,
+                        topics,
+                        now=self._clock(),
+                        max_memories=self._max_memories,
+                    )
+                )
                 run = Run(
                     id=run_id,
                     status="done",
@@ -227,26 +280,56 @@ class ExtractionLoop:
                     extractor=extraction.extractor,
                     prompt_version=extraction.prompt_version,
                     model=extraction.model,
-                    input_tokens=extraction.input_tokens,
-                    output_tokens=extraction.output_tokens,
                     attempts=attempt,
-                    duration_ms=int((time.monotonic() - started) * 1000),
+                    duration_ms=trace.duration_ms,
                     created_at=self._clock(),
                 )
-                run = self._briefing.accounted(run)
-                await self._briefing.record(resident, run, decisions.decisions, extraction)
+                if drive is None:
+                    runs = [run := self._briefing.accounted(run)]
+                else:
+                    account = self._account(drive, None)
+                    run = _driven(resident.parked[run_id], run, account)
+                    runs = [run, account] if account.calls else [run]
+                await self._briefing.record(
+                    resident, run, decisions.decisions, extraction, drive=None if drive is None else drive.id
+                )
                 try:
-                    await self._commit_held(resident, run, decisions, extraction.summaries)
+                    await self._commit_held(resident, runs, decisions, extraction.summaries)
                 except StaleRevision:
                     await self._residents.reload(resident)
                     continue
-                self._briefing.settled(run_id)
-                self.claims_dropped += run.dropped
+                self._briefing.settled(key)
+                self.claims_dropped += len(trace.dropped)
                 self.results.remember(run, decisions.entries)
                 if decisions.delete:
                     _log.warning("caps dropped memories", run_id=run_id, dropped=len(decisions.delete))
                 return False
         raise Overloaded("another owner keeps changing this subject", retry_after=1.0)
+
+    async def _extracted(
+        self, resident: Resident, key: str, messages: Sequence[Message], *, parked: bool
+    ) -> tuple[Extraction, frozenset[str]]:
+        """What is claimed in the messages, and the memories of which that is for being said again."""
+        inferred = [message for message in messages if message.infer]
+        if not inferred:
+            return Extraction(candidates=(), extractor="verbatim"), frozenset()
+        async with resident.writing:
+            repeats = await off_loop(lambda: self._repeats(resident, inferred, parked=parked))
+        extraction = Extraction(candidates=(), extractor=self._briefing.name)
+
+        async def earlier(first: Message) -> Sequence[Message]:
+            return _context(await self._earlier(resident, first), repeats)
+
+        if repeats.fresh:
+            extraction = await self._briefing.extract(
+                resident,
+                key,
+                repeats.fresh,
+                earlier=earlier,
+                known=[m for m in resident.hot.memories() if m.is_current(self._clock())],
+            )
+        candidates = (*repeats.candidates, *extraction.candidates)
+        return msgspec.structs.replace(extraction, candidates=candidates), repeats.memory_ids
 
     def _stands(self, resident: Resident, memory_id: str) -> bool:
         memory = resident.hot.memory(memory_id)
@@ -259,49 +342,8 @@ class ExtractionLoop:
             return Repeats(heard, (), (), frozenset())
         return find_repeats(heard, resident.hot.memories(), resident.hot.message, self._clock())
 
-    def _decide(
-        self, resident: Resident, messages: Sequence[Message], extraction: Extraction, topics: TopicRules
-    ) -> Decisions:
-        known = resident.known
-        subject, labels, now = resident.subject, messages[-1].labels, self._clock()
-        kept = verbatim(
-            [message for message in messages if not message.infer],
-            known,
-            subject=subject,
-            labels=labels,
-            now=now,
-            new_id=new_id,
-            max_memories=self._max_memories,
-        )
-        if not extraction.candidates:
-            return msgspec.structs.replace(kept, put=_placed(kept.put, messages))
-        if kept.put or kept.delete:
-            known = KnownIndex(resident.hot.memories())
-            known.apply(kept)
-        found = merge(
-            extraction.candidates,
-            known,
-            subject=subject,
-            labels=labels,
-            session=messages[-1].session,
-            now=now,
-            new_id=new_id,
-            max_memories=self._max_memories,
-            said_at={message.id: message.event_time for message in messages},
-            admits=topics.admits,
-            topic_cap=topics.cap if topics.has_caps else None,
-        )
-        delete = dict.fromkeys(kept.delete + found.delete)
-        put = {memory.id: memory for memory in (*kept.put, *found.put) if memory.id not in delete}
-        return Decisions(
-            put=_placed(put.values(), messages),
-            delete=tuple(delete),
-            entries=kept.entries + found.entries,
-            decisions=kept.decisions + found.decisions,
-        )
-
     async def _commit_held(
-        self, resident: Resident, run: Run, decisions: Decisions, summaries: Mapping[str, str]
+        self, resident: Resident, runs: Sequence[Run], decisions: Decisions, summaries: Mapping[str, str]
     ) -> None:
         """All of it in one commit; a large one in several, the last of which settles the messages, so that
         a crash in between runs the extraction again and merges into what has landed."""
@@ -318,8 +360,8 @@ class ExtractionLoop:
                     put=tuple(row for row in chunk if isinstance(row, Memory)),
                     delete=tuple(row for row in chunk if isinstance(row, str)),
                     entries=tuple(entry for entry in decisions.entries if entry.memory_id in ids),
-                    runs=(run,) if last else (),
-                    run_id=run.id,
+                    runs=tuple(runs) if last else (),
+                    run_id=runs[0].id,
                     settings=with_summaries(resident.head.settings, summaries)
                     if last and summaries
                     else None,
@@ -349,6 +391,7 @@ class ExtractionLoop:
             buckets=(),
             extractor=self._briefing.name,
             attempts=action.attempts,
+            duration_ms=self._briefing.trace(action.run_id).duration_ms,
             error=action.error,
             created_at=self._clock(),
         )
@@ -413,51 +456,31 @@ class ExtractionLoop:
         return older[: self._context_messages][::-1]
 
 
+class _Drive(NamedTuple):
+    """A parked run that is driven again, and the id of the account of that."""
+
+    run: Run
+    id: str
+
+
+def _driven(parked: Run, now: Run, account: Run) -> Run:
+    """What a parked run has become: what it had taken stays on its day, the rest is with the account's."""
+    return msgspec.structs.replace(
+        parked,
+        status="done",
+        input_ids=now.input_ids,
+        buckets=now.buckets,
+        memory_ids=now.memory_ids,
+        extractor=now.extractor,
+        prompt_version=now.prompt_version or account.prompt_version,
+        model=now.model or account.model,
+        attempts=parked.attempts + 1,
+        error=None,
+        driven=parked.driven + account.spent,
+    )
+
+
 def _context(earlier: Sequence[Message], repeats: Repeats) -> list[Message]:
     """Earlier messages, and those of the run that are extracted already: what follows may be about them."""
     known = {message.id for message in earlier}
     return [*earlier, *(message for message in repeats.repeated if message.id not in known)]
-
-
-def _placed(memories: Iterable[Memory], messages: Sequence[Message]) -> tuple[Memory, ...]:
-    """New memories with the session, labels and metadata of the newest message they rest on."""
-    by_id = {message.id: message for message in messages}
-    placed: list[Memory] = []
-    for memory in memories:
-        source = next((by_id[i] for i in reversed(memory.sources) if i in by_id), None)
-        if source is None or memory.revision:
-            placed.append(memory)
-            continue
-        source_type = source.metadata.get("source_type")
-        given = source_type if source_type in get_args(SourceType) else "conversation"
-        placed.append(
-            msgspec.structs.replace(
-                memory,
-                session=source.session,
-                labels={**memory.labels, **source.labels},
-                tags=memory.tags or _texts(source.metadata.get("tags")),
-                category=memory.category or _text(source.metadata.get("category")),
-                source_type=given,
-                metadata={
-                    "source": given,
-                    "timestamp": _iso(source.event_time),
-                    **source.metadata,
-                },
-            )
-        )
-    return tuple(placed)
-
-
-def _iso(at: Millis) -> str:
-    """As times are written in answers."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        return ()
-    return tuple(item for item in cast("list[Any]", value) if isinstance(item, str))
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

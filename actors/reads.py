@@ -204,7 +204,7 @@ class Reads:
             limit=query.limit,
         )
         return RunPage(
-            runs=[run_out(run) for run in rows],
+            runs=[run_out(run) for run in rows if run.drives is None],
             cursor=None if after is None else encode_cursor("runs", after),
         )
 

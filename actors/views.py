@@ -74,7 +74,8 @@ def message_out(message: Message, status: str) -> MessageOut:
 
 
 def run_out(run: Run) -> RunOut:
-    """An extraction run as callers see it."""
+    """An extraction run as callers see it: what it has taken is with what driving it again has."""
+    spent = run.spent + run.driven
     return RunOut(
         id=run.id,
         status=run.status,
@@ -83,13 +84,13 @@ def run_out(run: Run) -> RunOut:
         extractor=run.extractor,
         prompt_version=run.prompt_version,
         model=run.model,
-        input_tokens=run.input_tokens,
-        output_tokens=run.output_tokens,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
         attempts=run.attempts,
-        cost=run.cost,
-        llm_calls=run.calls,
-        dropped_claims=run.dropped,
-        duration_ms=run.duration_ms,
+        cost=spent.cost,
+        llm_calls=spent.calls,
+        dropped_claims=spent.dropped,
+        duration_ms=spent.duration_ms,
         error=run.error,
         created_at=moment(run.created_at),
     )

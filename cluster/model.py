@@ -121,6 +121,28 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     marked_messages: tuple[str, ...] = ()
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What work on a run has taken."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    calls: int = 0
+    dropped: int = 0
+    duration_ms: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Spent(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost=sum(costs) if costs else None,
+            calls=self.calls + other.calls,
+            dropped=self.dropped + other.dropped,
+            duration_ms=self.duration_ms + other.duration_ms,
+        )
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One extraction run: which messages went in, what came out, what it cost."""
 
@@ -144,8 +166,26 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dropped: int = 0
     """Claims that were not believed."""
     duration_ms: int = 0
+    """Of all attempts that this owner has seen."""
     error: str | None = None
     created_at: Millis
+    driven: Spent = Spent()
+    """What driving it again has taken since it was parked, beside the above. Each drive is counted on its day
+    by a run of its own, which says what it `drives`."""
+    drives: str | None = None
+    """The parked run that this is an account of driving: it has no messages or memories of its own."""
+
+    @property
+    def spent(self) -> Spent:
+        """What it has taken, the drives left out."""
+        return Spent(
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost=self.cost,
+            calls=self.calls,
+            dropped=self.dropped,
+            duration_ms=self.duration_ms,
+        )
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -52,10 +52,14 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return earlier, known | {each.memory_id for each in self.decisions if each.memory_id is not None}
 
 
-def record_of(trace: Trace, decisions: Sequence[Decision], summaries: dict[str, str]) -> RunRecord:
-    """The record of what the trace saw, and what was decided."""
+def record_of(
+    trace: Trace, decisions: Sequence[Decision], summaries: dict[str, str], before: RunRecord | None = None
+) -> RunRecord:
+    """The record of what the trace saw, and what was decided; `before` is that of earlier attempts."""
+    before = before or RunRecord()
+    shown = [at for at in (before.summarised, trace.summarised) if at is not None]
     return RunRecord(
-        calls=tuple(trace.calls),
+        calls=(*before.calls, *trace.calls),
         decisions=tuple(
             RecordedDecision(
                 action=decision.action,
@@ -66,10 +70,10 @@ def record_of(trace: Trace, decisions: Sequence[Decision], summaries: dict[str, 
             )
             for decision in decisions
         ),
-        dropped=tuple(trace.dropped),
+        dropped=(*before.dropped, *trace.dropped),
         summaries=summaries,
-        prompts=dict(trace.prompts),
-        summarised=trace.summarised,
+        prompts=before.prompts | trace.prompts,
+        summarised=min(shown, default=None),
     )
 
 

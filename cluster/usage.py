@@ -39,7 +39,7 @@ class _Sums(msgspec.Struct):
     dropped: int = 0
 
     def count(self, run: Run) -> None:
-        self.runs += 1
+        self.runs += run.drives is None
         self.parked += run.status == "parked"
         self.calls += run.calls
         self.input_tokens += run.input_tokens
@@ -132,7 +132,7 @@ class UsageReader:
         for day in days.values():
             total.add(day)
         return Usage(
-            days=[days[day].out(day.isoformat()) for day in sorted(days) if days[day].whole.runs],
+            days=[days[day].out(day.isoformat()) for day in sorted(days) if days[day].whole != _Sums()],
             total=total.out(f"{first.isoformat()}/{last.isoformat()}"),
             generated_at=datetime.fromtimestamp(now / 1000, UTC),
         )

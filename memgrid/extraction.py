@@ -148,7 +148,8 @@ class UsageOfModel(Answer):
 
 
 class UsageDay(Answer):
-    """One day of the project: sums over the extraction runs that ended on it."""
+    """One day of the project: sums over the extraction runs that ended on it; what driving a parked run again
+    has taken is with the day of that."""
 
     date: str
     runs: int = 0

@@ -114,6 +114,7 @@ class Trace:
         """The instructions used, by version."""
         self.summarised: int | None = None
         """The subject's revision when summaries of before were first shown; None when none were."""
+        self.duration_ms = 0
 
     @property
     def input_tokens(self) -> int:

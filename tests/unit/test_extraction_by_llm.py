@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from cluster.composition import build_extractor
 from cluster.settings import Settings
 from cluster.wide_store.sqlite import SqliteStore
-from memgrid.errors import InvalidInput, MemgridError
+from memgrid.errors import Conflict, InvalidInput, MemgridError
 from memgrid.operations import PROJECT
 from memgrid.subject import Subject
 from tests.llm_server import (
@@ -771,3 +774,63 @@ async def test_usage_is_the_sum_of_runs(llm_server: ScriptedLlmServer, no_backof
         for wrong in ({"from": "2025-10-02", "to": "2025-10-01"}, {"from": "2020-01-01", "to": "2025-01-01"}):
             with pytest.raises(InvalidInput):
                 await ask("usage", OF_T, **wrong)
+
+
+async def test_nothing_that_driving_a_parked_run_takes_is_lost(
+    llm_server: ScriptedLlmServer, no_backoff: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt, a drive in vain and one that does it, each on another day."""
+    now = [1_760_000_000_000]
+    seconds = itertools.count()
+    monkeypatch.setattr("actors.extraction.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    async with owner(llm_server, clock=lambda: now[0], extraction_attempts=1) as ask:
+        llm_server.script = lambda _: completion("no", input_tokens=10, output_tokens=1)
+        added = await ask.add(ZHANG, "我住在杭州", wait=True)
+        assert added.status == "parked"
+        run = await last_run(ask)
+        assert (run.attempts, run.llm_calls, run.input_tokens, run.duration_ms) == (1, 2, 20, 1000)
+        days = {"from": "2025-10-01", "to": "2025-10-31"}
+        now[0] += 86_400_000
+        assert (await ask("usage", OF_T, **days)).total.calls == 2  # the first day is summed for good
+
+        with pytest.raises(Conflict) as refused:
+            await ask("drive_run", ZHANG, id=run.id)
+        assert "stays parked" in refused.value.message
+        assert refused.value.remedy
+        run = await last_run(ask)
+        assert (run.status, run.attempts, run.llm_calls, run.duration_ms) == ("parked", 2, 4, 2000)
+        now[0] += 86_400_000
+        llm_server.script = lambda _: completion({"memories": [LIVES]}, input_tokens=100, output_tokens=20)
+        assert (await ask("drive_run", ZHANG, id=run.id)).status == "done"
+
+        (run,) = (await ask("runs", ZHANG)).runs
+        assert (run.status, run.attempts, run.llm_calls, run.duration_ms) == ("done", 3, 5, 3000)
+        assert (run.input_tokens, run.output_tokens) == (140, 24)
+        assert run.cost == pytest.approx((140 + 2 * 24) / 1e6)
+        assert len((await last_run(ask)).calls) == 5 == len(llm_server.bodies("/chat/completions"))
+        usage = await ask("usage", OF_T, **days)
+        assert [(day.date, day.runs, day.calls, day.input_tokens) for day in usage.days] == [
+            ("2025-10-09", 1, 2, 20),
+            ("2025-10-10", 0, 2, 20),
+            ("2025-10-11", 0, 1, 100),
+        ]
+        assert usage.total.cost == pytest.approx(run.cost)
+        assert usage.total.by_model[MODEL].input_tokens == 140
+
+
+async def test_a_drive_that_another_overtakes_is_counted(
+    llm_server: ScriptedLlmServer, no_backoff: None
+) -> None:
+    async with owner(llm_server, extraction_attempts=1) as ask:
+        llm_server.script = lambda _: completion("no", input_tokens=10, output_tokens=1)
+        await ask.add(ZHANG, "我住在杭州", wait=True)
+        (run,) = (await ask("runs", ZHANG)).runs
+        llm_server.script = lambda _: completion({"memories": [LIVES]}, input_tokens=100, output_tokens=20)
+        parked = await ask.owner.store.get_run(ZHANG, run.id)
+        assert parked is not None
+        async with ask.owner.residents.use(ZHANG, fresh=True) as resident:
+            await asyncio.gather(*(ask.owner.loop.drive(resident, parked) for _ in range(2)))
+        days = [(datetime.now(UTC) + timedelta(days=by)).date().isoformat() for by in (-1, 1)]
+        total = (await ask("usage", OF_T, **{"from": days[0], "to": days[1]})).total
+        assert (total.runs, total.calls, total.input_tokens) == (1, 2 + 2, 20 + 200)
+        assert await texts(ask) == ["用户住在杭州"]

@@ -414,7 +414,7 @@ async def test_others_are_served_while_an_extraction_is_merged(
         assert searched.wait(10), "nobody was served"
         return merge(*given, **options)
 
-    monkeypatch.setattr("actors.extraction.merge", slow_merge)
+    monkeypatch.setattr("actors.deciding.merge", slow_merge)
     await ask.add(LI, "I live in Hangzhou")
     adding = asyncio.create_task(ask("process", LI))
     await begun.wait()
