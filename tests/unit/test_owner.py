@@ -161,6 +161,8 @@ async def test_a_context_lists_memories_and_neither_small_talk_nor_what_is_no_lo
         await ask.add(LI, "I moved to Beijing.", wait=True)
         question = "Where is dinner in Hangzhou?"
         await ask.add(LI, question, "We dine at seven today.")
+        praise = [{"role": "assistant", "content": "Dinner in Beijing is great!"}]
+        await ask("add", LI, messages=praise, user_id="li")
         block = await ask("context", LI, message=question, limit=5)
         assert sorted(block.context.splitlines()[1:]) == [
             "- User lives in Beijing",
