@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from actors.adding import Adding
 from actors.commits import Commits
 from actors.extraction import ExtractionLoop
@@ -11,10 +13,11 @@ from actors.waiters import Waiters
 from cluster import buffer_events as events
 from cluster.ids import Clock
 from cluster.jobs import JobKey, encode_job
-from cluster.model import Changes
+from cluster.logs import get_log
+from cluster.model import Changes, Run
 from cluster.settings import Settings
 from cluster.wide_store.port import WideStore
-from memgrid.errors import NotFound
+from memgrid.errors import NotFound, Overloaded
 from memgrid.models import (
     BufferPolicy,
     BufferStatus,
@@ -23,6 +26,8 @@ from memgrid.models import (
 )
 from memgrid.operations import ById, Nothing
 from memgrid.subject import Subject
+
+_log = get_log()
 
 
 class Buffering:
@@ -50,6 +55,7 @@ class Buffering:
         self._vectors = vectors
         self._adding = adding
         self._clock = clock
+        self._driving: set[asyncio.Task[None]] = set()
 
     async def set_buffer_policy(
         self, subject: Subject, request: BufferPolicy, request_id: str
@@ -107,16 +113,44 @@ class Buffering:
             return ProcessResult(job_id=job, status=status, results=results)
 
     async def drive_run(self, subject: Subject, request: ById, request_id: str) -> ProcessResult:
-        """Try a parked run again."""
+        """Try a parked run again. Raises what the extraction raises."""
         async with self._residents.use(subject, fresh=True) as resident:
             run = await self._store.get_run(subject, request.id)
             if run is None:
                 raise NotFound("there is no such run", field="id")
-            if run.status == "parked":
-                await self._loop.drive(resident, run)
-            status, results = await self._adding.outcome(resident, run.input_ids)
             job = encode_job(JobKey(subject.kind, subject.id, min(run.input_ids), max(run.input_ids)))
+            if run.status == "parked":
+                driving = self._drive(subject, run)
+                if not await self._waiters.wait_for(driving):
+                    return ProcessResult(job_id=job, status="running")
+                if not driving.cancelled():  # or else this owner shuts down, and it is parked as it was
+                    driving.result()
+            status, results = await self._adding.outcome(resident, run.input_ids)
             return ProcessResult(job_id=job, status=status, results=results)
+
+    async def close(self) -> None:
+        """Stop driving: what is not committed stays parked."""
+        for driving in self._driving:
+            driving.cancel()
+        await asyncio.gather(*self._driving, return_exceptions=True)
+
+    def _drive(self, subject: Subject, run: Run) -> asyncio.Task[None]:
+        if len(self._driving) >= self._settings.max_inflight_requests:
+            raise Overloaded(f"{len(self._driving)} parked runs are driven already", retry_after=1.0)
+
+        async def drive() -> None:
+            async with self._residents.use(subject, fresh=False) as resident:
+                await self._loop.drive(resident, run)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self._driving.discard(done)
+            if not done.cancelled() and (error := done.exception()) is not None:
+                _log.warning("driving a parked run failed", run_id=run.id, error=str(error))
+
+        driving = asyncio.create_task(drive())
+        self._driving.add(driving)
+        driving.add_done_callback(ended)
+        return driving
 
 
 def policy_of(resident: Resident) -> BufferPolicy:

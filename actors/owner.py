@@ -281,6 +281,7 @@ class ShardOwner:
         self._draining = True
         await self.sweep.close()
         await self.loop.drain()
+        await self.buffering.close()
         self.waiters.close()
         await self._idle.wait()
         await self.vectors.close()

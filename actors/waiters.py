@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from memgrid.subject import Subject
@@ -64,22 +64,29 @@ class Waiters:
     async def wait(self, subject: Subject, ids: Iterable[str]) -> None:
         """Return once none of `ids` is pending any more, or there is no more waiting for it."""
         wanted = set(ids)
-        if not wanted or self._closed or self._count >= self._most:
+        if not wanted or self._closed:
             return
-        loop = asyncio.get_running_loop()
-        until = _until.get()
-        future: asyncio.Future[None] = loop.create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[subject][future] = wanted
-        self._count += 1
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(loop.time() + self._patience if until is None else until):
-                    await future
+            await self.wait_for(future)
         finally:
-            self._count -= 1
             del self._waiting[subject][future]
             if not self._waiting[subject]:
                 del self._waiting[subject]
+
+    async def wait_for(self, work: asyncio.Future[None]) -> bool:
+        """Whether it is done before patience ends. It goes on if not."""
+        if self._count < self._most:
+            loop = asyncio.get_running_loop()
+            until = _until.get()
+            self._count += 1
+            try:
+                left = self._patience if until is None else max(0.0, until - loop.time())
+                await asyncio.wait([work], timeout=left)
+            finally:
+                self._count -= 1
+        return work.done()
 
 
 def _end(future: asyncio.Future[None]) -> None:

@@ -282,7 +282,10 @@ class SubjectsApi(Sender):
         return self._ask("run", build(ById, id=extraction_run_id), None, RunDetail)
 
     def drive_run(self, extraction_run_id: str) -> ProcessResult:
-        """Extract the input of a parked run again; one that is done keeps its result. Raises NotFound."""
+        """Extract the input of a parked run again; one that is done keeps its result. Raises NotFound.
+
+        When `status` is `running` it goes on: `get_run` tells what became of it.
+        """
         return self._ask("drive_run", build(ById, id=extraction_run_id), None, ProcessResult)
 
     # --- housekeeping -----------------------------------------------------------------------

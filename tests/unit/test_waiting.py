@@ -11,7 +11,7 @@ import pytest
 from actors.owner import CallArgs
 from actors.waiters import Waiters
 from cluster.ids import new_id
-from memgrid.errors import Overloaded
+from memgrid.errors import InvalidInput, Overloaded
 from memgrid.models import AddRequest, AddResult, ErrorDetail
 from memgrid.subject import Subject
 from tests.owners import Asking, running_owner
@@ -118,6 +118,38 @@ async def test_a_wait_ends_with_what_is_kept_and_how_far_it_is(
     hung.gate.set()
     await short.owner.waiters.wait(LI, added.message_ids)
     assert (await short("job", LI, id=added.job_id)).status == "done"
+
+
+async def test_driving_a_parked_run_ends_in_time_too_and_goes_on(
+    short: Asking, hung: ScriptedExtractor
+) -> None:
+    hung.gate.set()
+    hung.failures = [InvalidInput("no answer")]
+    added = await short.add(LI, "I live in Hangzhou", wait=True)
+    assert added.status == "parked"
+    [run] = (await short("runs", LI, status="parked")).runs
+    hung.gate.clear()
+    assert (await short("drive_run", LI, id=run.id)).status == "running"
+    again = asyncio.create_task(short("drive_run", LI, id=run.id))
+    await until(lambda: len(short.owner.waiters) == 1)
+    hung.gate.set()
+    assert (await again).status == "done"
+    assert [memory.memory for memory in (await short("list_memories", LI)).memories] == ["I live in Hangzhou"]
+
+
+async def test_a_drive_that_fails_or_is_stopped_leaves_the_run_parked(hung: ScriptedExtractor) -> None:
+    async with running_owner(extractor=hung) as ask:
+        hung.gate.set()
+        hung.failures = [InvalidInput("no answer"), InvalidInput("still none")]
+        await ask.add(LI, "I live in Hangzhou", wait=True)
+        [run] = (await ask("runs", LI, status="parked")).runs
+        with pytest.raises(InvalidInput, match="still none"):
+            await ask("drive_run", LI, id=run.id)
+        hung.gate.clear()
+        driving = asyncio.create_task(ask("drive_run", LI, id=run.id))
+        await until(lambda: len(ask.owner.waiters) == 1)
+        await ask.owner.buffering.close()
+        assert (await driving).status == "parked"
 
 
 async def test_a_shutdown_says_of_what_is_kept_that_it_is_kept(hung: ScriptedExtractor) -> None:
