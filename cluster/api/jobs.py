@@ -37,8 +37,8 @@ async def get_run(request: Request, run_id: RunId) -> Response:
 
 
 async def drive_run(request: Request, run_id: RunId) -> Response:
-    """Try the messages of a parked run once more. It waits as long as an add would: `running` goes on, and the
-    run tells what became of it.
+    """Try the messages of a parked run once more. It waits as long as an add would: `running` goes on, and
+    the run tells what became of it.
     """
     call = exchange(request)
     subject = await call.owner_of_run(run_id)
