@@ -401,3 +401,20 @@ async def test_a_mistaken_value_makes_place_for_what_was_meant() -> None:
         (LIKE, "喝拿铁")
     }
     assert await _found("我最爱喝美式。", "助手：很提神。", "不是他，是我姐。") == {(LIKE, "喝美式")}
+
+
+async def test_a_home_is_whose_the_talk_is_about() -> None:
+    assert await _found("给我妈找个保姆。", "助手：她有什么情况？", "腿脚不好，老家在沧州。") == set()
+    assert await _found("我叫王强，老家在沧州。") == {(NAME, "王强"), ("basic_info/hometown", "沧州")}
+
+
+async def test_words_that_are_repeated_are_somebody_elses() -> None:
+    assert await _found("我女儿写作文。", "助手：写了什么？", "我的梦想是当宇航员。") == set()
+    assert await _found("我想聊聊。", "助手：你想说什么？", "我的梦想是当宇航员。") != set()
+
+
+async def test_the_only_plan_is_called_off_without_its_name() -> None:
+    said = await _found("我计划八月去北海道。", "计划泡汤了，公司不批假。")
+    assert any(slot == "plan/-plan" and "北海道" in value for slot, value in said)
+    both = await _found("我计划八月去北海道。", "我打算九月去桂林。", "计划泡汤了。")
+    assert not any(slot == "plan/-plan" for slot, _ in both)

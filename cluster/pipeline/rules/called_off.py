@@ -57,6 +57,11 @@ _ZH_OFF = re.compile(
     r"(?:(?:也|又|都|被|只好|临时)*(?:取消|泡汤|延期|推迟|改期|改到|改在|挪到|推到|延到).{0,12}"
     r"|[办搞参加看]{1,2}不[成了]了)\s*$"
 )
+_ZH_ALL_OFF = re.compile(
+    r"^\s*(?:(?:唉|哎|可惜|完了|最后|还是|遗憾的是)[，,\s]*)*(?:我们?的?|原来的?|这个?|[那之]前的?)*"
+    r"(?:计划|行程|安排)(?:也|又|都|全|临时)*(?:取消|泡汤|黄|作废|变)了\s*$"
+)
+"""A plan that is not named: the only one there is."""
 """Any plan, named by its words, that will not be, or not then: "婚礼改到十二月了"."""
 _ZH_PLAN = re.compile("打算")
 _GOES = re.compile(
@@ -83,12 +88,13 @@ def called_off(message: Message, before: Sequence[Candidate], known: Sequence[Me
         match = journey or zh_off or _OFF.match(sentence)
         what = next(filter(None, match.groups()), "") if match is not None else ""
         words = set(tokens(what)) - _EMPTY
-        if not words:
+        unnamed = _ZH_ALL_OFF.match(sentence) is not None
+        if not words and not unnamed:
             continue
         standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
-        named = _GOES if journey else _ZH_PLAN if zh_off else _AHEAD
+        named = _GOES if journey else _ZH_PLAN if zh_off or unnamed else _AHEAD
         plans = {claim.text: claim for claim in standing if _is_plan(claim, message, named)}
-        fitting = [claim for text, claim in plans.items() if words <= set(tokens(text))]
+        fitting = [claim for text, claim in plans.items() if unnamed or words <= set(tokens(text))]
         if len(fitting) == 1:
             yield _denial(fitting[0], message)
 

@@ -18,7 +18,7 @@ from cluster.pipeline.rules.antecedents import (
 )
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
-from cluster.pipeline.rules.chinese.unsaid import answer, fronted, tells_of_speaker
+from cluster.pipeline.rules.chinese.unsaid import answer, fronted, speaks_of_somebody, tells_of_speaker
 from cluster.pipeline.rules.chinese.values import RELATION, occupation_of
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
@@ -41,6 +41,10 @@ _MAY_HAVE_DATE = re.compile(
     re.I,
 )
 _CALLED = re.compile(r"(?:名字|它|他|她|另?一[只条个位]|大的|小的)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
+_ASKS_FOR_WORDS = re.compile(
+    r"(?<![想要你您])(?:写|说|唱|讲|念)(?:了|的|的是|了些|些)?(?:什么|啥)[^我你您]{0,6}[？?]\s*$|[他她]们?怎么(?:说|写|回)[^我你您]{0,6}[？?]\s*$"
+)
+"""What comes next repeats somebody's words."""
 _HAD = frozenset({"pet", "pet_name", "possession", "vehicle"})
 _DENIED_NAME = re.compile(r"我的?名字不(?:是|叫)|我不叫|我姓[\u4e00-\u9fff]{1,2}$")
 _WHO = frozenset(
@@ -133,6 +137,8 @@ def read_chinese(
     """The claims of a Chinese sentence. `introduces`: the message greets or corrects, so that "我是王峰"
     gives a name."""
     found = _birthday(sentence, said_at)
+    if _ASKS_FOR_WORDS.search(heard.reply):
+        return []
     text, mentions = _mask_dates(sentence, said_at)
     if mentions:
         text = _ZH_SINCE.sub(lambda match: _unless_ahead(match, mentions, said_at), text)
@@ -186,10 +192,10 @@ def read_chinese(
         denied = _DENIED_NAME.match(bare) is not None
         follows = bool(last) and last[-1].slot in _WHO and zh.moved(bare)
         last, listing = [], False
-        if not zh.starts_with_speaker(bare) and not (about_speaker and (follows or zh.elidable(bare))):
-            about_speaker = tells_of_speaker(
-                bare, f"{heard.earlier}{said_before.here}", dated=when is not None
-            )
+        before = f"{heard.earlier}{said_before.here}"
+        named = zh.starts_with_speaker(bare) and not (zh.names_home_only(bare) and speaks_of_somebody(before))
+        if not named and not (about_speaker and (follows or zh.elidable(bare))):
+            about_speaker = tells_of_speaker(bare, before, dated=when is not None)
             if not about_speaker:
                 continue
         context = ChineseContext(

@@ -108,6 +108,11 @@ def starts_with_speaker(clause: str) -> bool:
     return _SPEAKER.match(clause) is not None
 
 
+def names_home_only(clause: str) -> bool:
+    """Whether the clause begins with a home that is the speaker's only where nobody else is spoken of."""
+    return clause.startswith(("老家", "家里"))
+
+
 def has_speaker_as_subject(clause: str) -> bool:
     """Whether a clause after this one may leave the speaker out: not so after "我朋友…"."""
     return _SPEAKER_ALONE.match(clause) is not None

@@ -65,7 +65,7 @@ def fronted(clause: str) -> Whole | None:
 
 _SOMEBODY = re.compile(
     rf"[他她它人您宠狗猫孩娃某谁]|宝宝|{RELATION}|仓鼠|兔子|鹦鹉|乌龟|鸟|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
-    rf"闺蜜|对象|前任|公婆|岳|女生|男生|医生|[小老阿][{COMMON_SURNAMES}]|[{COMMON_SURNAMES}](?:[总工哥姐叔姨]|主任)"
+    rf"闺蜜|对象|前任|公婆|岳|女生|男生|医生|患者|病人|[小老阿][{COMMON_SURNAMES}]|[{COMMON_SURNAMES}](?:[总工哥姐叔姨]|主任)"
 )
 _STATE = re.compile(
     r"(?:(?:现在|目前|如今|眼下|刚刚?|终于|已经|最近|今年|平时|一直|从小|本来|也)*+"
