@@ -41,6 +41,9 @@ async def test_an_answer_is_read_with_its_question(asked: str, said: str, subtop
 UNCLEAR = [
     ("Where do you live?", "Not telling you"),
     ("Where do you live?", "Why do you ask?"),
+    ("Where do you live?", "Near Lyon."),
+    ("Where are you from?", "Guess!"),
+    ("Do you live in Rome?", "Yes, but only in winter."),
     ("So you live in Rome, right?", "no"),
     ("So you live in Rome, right?", "Yes but not really"),
     ("Do you have a dog? Where do you live?", "Yes"),

@@ -11,16 +11,21 @@ from cluster.pipeline.rules.english.values import NAME, PET
 _LONGEST: Final = 400
 """Characters of what was said before, at its end, in which the question is looked for."""
 _QUESTION = re.compile(r"(?:^|(?<=[.!?\n]))\s*(?P<q>[^.!?\n]{4,160})\?")
-_YES = re.compile(r"(?:yes|yeah|yep|yup|correct|exactly|right|that's right|indeed|i do|i am)\b(?! but)", re.I)
+_YES = re.compile(
+    r"(?:yes|yeah|yep|yup|correct|exactly|right|that's right|indeed|i do|i am)\b"
+    r"(?!\W*(?:but|kind of|sort of|sometimes|partly|almost|nearly|used to|until|only|except|though)\b)",
+    re.I,
+)
 _NO = re.compile(r"(?:no|nope|nah)[\s,.!-]+(?=\S)", re.I)
 _NOTHING = re.compile(
     r"(?:yes|yeah|yep|yup|no|none|not|nope|nah|nothing|never|i|i'm|i've|we|my|you|it|that|this|what|why|how|"
     r"who|where|when|sorry|well|"
     r"hmm+|oh|ok|okay|sure|thanks|thank|good|great|please|just|only|can|could|do|does|don't|let|depends|"
-    r"maybe)\b(?!')",
+    r"maybe|guess|somewhere|everywhere|nowhere|here|there|near|far|earth|mars|ask|stop|same|nobody|forget|"
+    r"any|all|both|neither|call|old|young|too)\b(?!')",
     re.I,
 )
-_IT_IS = r"(?:(?:it's|its|it is|that's|that is|this is|they're|in|at|for|from|near)\s+)*"
+_IT_IS = r"(?:(?:it's|its|it is|that's|that is|this is|they're|in|at|for|from)\s+)*"
 _A_NAME = rf"{_IT_IS}{NAME}(?=[\s,.!;]*(?:$|[,.;!(]|\sand\b|\sbut\b))"
 _YOUR_WORK = (
     r"what do you do(?: for (?:a living|work))?|what kind of work do you do|"

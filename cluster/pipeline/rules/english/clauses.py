@@ -10,7 +10,8 @@ HYPOTHETICAL = re.compile(
     r"imagine|suppose|supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
-    r"or so (?:i|he|she|they|the|my)|in (?:the|my|this|that|a) (?:\w+'s )?(?:story|novel|book|game|movie|"
+    r"or (?:so|at least) (?:i|he|she|they|the|my)|or used to|in (?:the|my|this|that|a) (?:\w+'s )?(?:story|"
+    r"novel|book|game|movie|"
     r"film|play|show|script|screenplay))\b|"
     r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)",
     re.I,
@@ -18,7 +19,7 @@ HYPOTHETICAL = re.compile(
 JOKE = re.compile(
     (
         r"\b(?:just kidding|kidding|jk|j/k|joking|just messing|messing with you|pulling your leg|not "
-        r"really lol|april fool'?s?)\b"
+        r"really lol|april fool'?s?)\b|^\W*not\W*$"
     ),
     re.I,
 )

@@ -101,14 +101,18 @@ def _relative_state(about: str, rest: str) -> Iterator[Claim]:
                     yield Claim("family_job", claim.value, about=about)
 
 
+# What "my daughter's vegan friend" is not.
+_SAID = r"\b(?=\W*$|\s*[,.;!(]|\s+(?:and|but|so|too|now|since|because|like|as|for|from|again|these|who|by)\b)"
+
+
 def _relative_health(about: str, state: str) -> Iterator[Claim]:
     """What "is allergic to nuts", "has asthma" or "is a vegan" says about a relative."""
     adverbs = r"(?:(?:also|severely|very|really|now|a|an|strictly) )*"
     if allergic := re.match(rf"is {adverbs}allergic to (.+)$", state, re.I):
         yield from (Claim("family_allergy", value, about=about) for value in allergens_in(allergic[1]))
-    elif ill := re.match(rf"is {adverbs}({CONDITION_ADJECTIVE})\b", state, re.I):
+    elif ill := re.match(rf"is {adverbs}({CONDITION_ADJECTIVE}){_SAID}", state, re.I):
         yield Claim("family_condition", condition_of(ill[1]), about=about)
-    elif diet := re.match(rf"is {adverbs}(vegetarian|vegan|pescatarian)\b", state, re.I):
+    elif diet := re.match(rf"is {adverbs}(vegetarian|vegan|pescatarian){_SAID}", state, re.I):
         yield Claim("family_diet", diet[1].lower(), about=about)
     elif allergy := re.match(r"has an? (?:\w+ )??(\w+) allergy\b", state, re.I):
         yield from (Claim("family_allergy", value, about=about) for value in allergens_in(allergy[1]))
@@ -276,6 +280,11 @@ def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
         re.I,
     )
     if "getting" in match[0].lower() or context.future or elsewhere:
+        return
+    if re.match(r"(?:once|twice|\w+ times|before)\b", rest, re.I):
+        return
+    if ended := re.match(r"[^,.;]{0,30}?\band (?:then |we |i )?(?:got )?(divorced|separated)\b", rest, re.I):
+        yield Claim("marital", ended[1].lower())
         return
     yield Claim("marital", match["v"].lower(), dated="got" in match[0].lower())
     spouse = re.match(rf"to {NAME}{END}", rest)

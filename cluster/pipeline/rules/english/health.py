@@ -103,9 +103,11 @@ def allergens_in(text: str) -> list[str]:
         rf"pescatarian)\b(?!['-])"
     ),
     (
-        r"i(?:'ve| have)? (?:recently |just )*(?:been (?:an? )?(?:strict )?|became |become |went |"
+        r"i(?:'ve| have)? (?:recently |just )*(?:been (?:an? )?(?:strict )?|(?:became|become) (?:an? )?|"
+        r"went |"
         r"gone |turned )(?P<v>vegetarian|vegan|"
-        r"pescatarian)\b"
+        r"pescatarian)\b(?!['-])(?! for (?:an?|one|two|three|four|five|six|\d+|a few|some|the) "
+        r"(?:days?|weeks?|months?)\b)(?! (?:for|in) (?:january|lent)\b)"
     ),
 )
 def _diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -130,7 +132,7 @@ def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
 )
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     verb = match["verb"].lower()
-    rest = re.sub(r"\s+(?:any ?more|at all|anymore)\b.*$", "", match["rest"], flags=re.I)
+    rest = re.sub(r"(?:^|\s+)(?:any ?more|at all)\b.*$", "", match["rest"], flags=re.I)
     if re.search(
         r"(?:^|\s)(?:for|once|when|during|until|while|after|before|on \w+days?|on weekends)\b", rest, re.I
     ):

@@ -81,7 +81,7 @@ def _is_favourite(match: re.Match[str], _: Context) -> Iterator[Claim]:
     ),
 )
 def _like(match: re.Match[str], context: Context) -> Iterator[Claim]:
-    rest = match["rest"]
+    rest = re.sub(r"^me (?:some|an?) ", "", match["rest"])
     if "prefer" in match[0][:25].lower():
         rest = (
             re.sub(r"\s+(?:to|over|rather than|than|instead of)\s.*$", "", rest)
@@ -146,7 +146,7 @@ def _dislike(match: re.Match[str], _: Context) -> Iterator[Claim]:
         re.I,
     ):
         return
-    for value in liking(rest):
+    for value in liking(re.sub(r"\s+or\s+", " and ", rest)):
         yield Claim("dislike", value)
 
 

@@ -35,7 +35,7 @@ CONTEXT_BOUND = re.compile(
     r"others?|another|both|idea|ideas|vibes?|feelings?|way|part|point|rest|bit|lot|lots|reminder|"
     r"design|hearing|"
     r"options?|versions?|choices?|suggestions?|chats?|conversations?|"
-    r"i|i'm|i've|we|we're|us|much|more|sound|look|looks|sounds)\b",
+    r"neither|either|none|former|latter|i|i'm|i've|we|we're|us|much|more|sound|look|looks|sounds)\b",
     re.I,
 )
 _THE_OK = re.compile(
@@ -220,7 +220,10 @@ def _halves(part: str, *, listed: bool) -> list[str]:
 
 
 _VERBAL = re.compile(
-    r"\b(?:is|are|was|were|am|has|have|had|do|does|did|will|can|live|work|makes?|helps?|let|makes)\b|n't\b",
+    r"\b(?:is|are|was|were|am|has|have|had|do|does|did|will|can|live|work|makes?|helps?|let|makes|"
+    r"tastes?|smells?|looks?|feels?|sounds?|gives?|gets?|takes?|keeps?|turns?|goes|ruins?|seems?|reminds?|"
+    r"needs?|"
+    r"always have|never have)\b|n't\b",
     re.I,
 )
 

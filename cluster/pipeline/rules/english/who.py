@@ -188,7 +188,7 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
     ),
     (
         rf"(?:i|we)(?:'ve| have)? (?:(?:just|recently|finally|actually|already) )*"
-        rf"(?:(?:had|ended up|decided) (?:to move|moving)|moved|relocated)"
+        rf"(?:had to move|ended up moving|moved|relocated)"
         rf"(?: back| over| out| down| up| here)*(?: from [A-Z][\w ,.'-]{{1,40}}?)? to {PLACE}{END}"
     ),
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",

@@ -33,7 +33,7 @@ _SOME_EMPLOYER = (
 _NOTHING_SAID = re.compile(r"an? (?:\w+ )?(?:company|firm|place)$", re.I)
 _OCCUPATION_END = re.compile(
     r"\s*(?:[,.!?;:()]|\s-+\s|$)|\s(?:at|for|with|in|from|and|who|but|by|on|specializing|specialising|of|"
-    r"working|living|based|to|now|currently|here|these|trying|because|so|right|too|as|by)\b",
+    r"working|living|based|to|since|until|now|currently|here|these|trying|because|so|right|too|as|by)\b",
     re.I,
 )
 _NOT_A_JOB = re.compile(
@@ -48,6 +48,11 @@ _NOT_A_JOB = re.compile(
 )
 # "a copywriter at Saatchi": whose place of work is named has work that is named.
 _AT_WORK = re.compile(rf"\s+(?:at|for) {_ORGANISATION}", re.I)
+_LEADERS = word_list("head director vp president chief dean professor")
+_OF_WHAT = re.compile(
+    r" of (?!the\b|an?\b|my\b|our\b|this\b|that\b)[\w-]+(?: [\w&-]+){0,2}?"
+    r"(?=\W*$|[,.;:!?(]|\s(?:at|for|with|in|from|who|since|on|but|so|until|now)\b)"
+)
 # "an engineer at heart", "a singer in a choir": no one's job.
 _ONLY_AS_IT_WERE = re.compile(
     r"\s+(?:at (?:heart|best|worst|home|night|times|parties)|on paper|in (?:my|another|spirit|theory|"
@@ -84,7 +89,8 @@ _EMPLOYERS = re.compile(
     rf"i {ADVERBS}work as an? (?P<rest>.+)$",
     r"my (?:current |new )?(?:job|occupation|profession)(?:'s| is)(?: being| as)? an? (?P<rest>.+)$",
     r"i(?:'ve| have) been an? (?P<rest>.+ for (?:[\w-]+ ){1,3}?(?:months|years|decades)\b.*)$",
-    r"i(?:'ve| have) (?:just )?(?:started|become) (?:working )?(?:as )?an? (?P<rest>.+)$",
+    r"i(?:'ve| have) (?:just )?(?:started (?:working )?as|become) an? (?P<rest>.+)$",
+    r"i(?:'ve| have)? (?:just |recently )?(?:got|been|was) promoted to (?:an? |the )?(?P<rest>.+)$",
     (
         r"i (?:now |just |recently )?(?:got|started|took|have) (?:a )?(?:new )?(?:job|work|position|role)"
         r" as an? (?P<rest>.+)$"
@@ -92,7 +98,13 @@ _EMPLOYERS = re.compile(
 )
 def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
     said_to_be_work = (
-        re.match(rf"(?:{I_AM} {ADVERBS}(?:more of )?|i(?:'ve| have) been )an? ", match[0], re.I) is None
+        re.match(
+            rf"(?:{I_AM} {ADVERBS}(?:more of )?|i(?:'ve| have) (?:been|"
+            rf"(?:just )?become) )an? ",
+            match[0],
+            re.I,
+        )
+        is None
     )
     if not context.future:
         yield from occupation_of(match["rest"], trusted=said_to_be_work)
@@ -116,6 +128,10 @@ def occupation_of(rest: str, *, trusted: bool = False) -> Iterator[Claim]:
     if not 1 <= len(words) <= 5 or _NOT_A_JOB.search(noun) or CONTEXT_BOUND.search(noun):
         return
     head = words[-1].lower()
+    if head in _LEADERS and (of := _OF_WHAT.match(tail)):
+        noun, tail = f"{noun}{of[0]}", tail[of.end() :]
+    elif head == "head":
+        return
     trusted = trusted or bool(_AT_WORK.match(tail) and _AGENT.search(head) and head not in _NO_WORKERS)
     known = head in EN_OCCUPATIONS or " ".join(words[-2:]).lower() in EN_OCCUPATIONS
     if not trusted and (not known or (len(words) == 1 and _AMBIGUOUS.match(tail))):
@@ -142,7 +158,7 @@ def _student(title: str, tail: str) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"(?:i {ADVERBS}work|{I_AM} {ADVERBS}(?:working|employed)) (?:at|for|with) "
+        rf"(?:i {ADVERBS}work|{I_AM} {ADVERBS}(?:working|employed)) (?:at|for|with(?!.* on\b)) "
         rf"(?P<v>{_ORGANISATION}|{_SOME_EMPLOYER})(?: as an? (?P<job>[\w -]{{3,40}}?))?{END}"
     ),
     (
@@ -175,6 +191,7 @@ def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield from occupation_of(match["job"], trusted=True)
 
 
+_WHERE_TAUGHT = re.compile(r"(?:at|in|to|for|on|with|by|from|about|part|full)\b")
 _NOT_TAUGHT = word_list(
     "kids children people classes students now here there online well too part-time full-time again"
 )
@@ -233,7 +250,7 @@ def _arrangement(match: re.Match[str], context: Context) -> Iterator[Claim]:
 )
 def _teacher(match: re.Match[str], _: Context) -> Iterator[Claim]:
     subject = match["v"].lower()
-    if value_of(subject, words=2) and subject not in _NOT_TAUGHT:
+    if value_of(subject, words=2) and subject not in _NOT_TAUGHT and not _WHERE_TAUGHT.match(subject):
         yield Claim("title", f"{match['v']} teacher")
 
 
