@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident
 from cluster.extraction_config import ExtractionConfigs
+from cluster.llm.errors import GivenUp
 from cluster.model import Memory, Message, Run
 from cluster.pipeline.merge import Decision
 from cluster.pipeline.port import Candidate, Distiller, Experience, Extraction, Extractor, Trace, Trajectory
@@ -18,6 +20,8 @@ from cluster.run_record import decode, encode, record_of
 from cluster.summaries import summaries_of
 from cluster.wide_store.port import WideStore
 from memgrid.subject import Subject
+
+T = TypeVar("T")
 
 _TRACES: Final = 1024
 """Runs between two attempts whose trace is remembered."""
@@ -38,6 +42,7 @@ class Briefing:
         self._configs = configs
         self._profiles = profiles
         self._traces: OrderedDict[str, Trace] = OrderedDict()
+        self._given_up = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -71,8 +76,9 @@ class Briefing:
                 topics=topics.described(),
                 strict_topics=topics.strict,
             )
-            found = await self._extractor.extract(
-                said, earlier=await earlier(said[0]), known=known, brief=brief, trace=trace
+            before = await earlier(said[0])
+            found = await self._answered(
+                self._extractor.extract(said, earlier=before, known=known, brief=brief, trace=trace)
             )
             candidates += [each for each in found.candidates if brief.long_term or each.kind == "variable"]
             summaries = {**summaries, **found.summaries}
@@ -94,7 +100,24 @@ class Briefing:
         if not isinstance(self._extractor, Distiller):
             return None
         brief = await self._configs.brief(subject.tenant, None, {})
-        return await self._extractor.distil(trajectory, brief=brief, trace=self.trace(run_id))
+        return await self._answered(self._extractor.distil(trajectory, brief=brief, trace=self.trace(run_id)))
+
+    def give_up(self) -> None:
+        """Wait for no answer any longer: whoever does, or asks from now on, is told GivenUp."""
+        self._given_up.set()
+
+    async def _answered(self, asking: Coroutine[Any, Any, T]) -> T:
+        answer = asyncio.create_task(asking)
+        given_up = asyncio.create_task(self._given_up.wait())
+        try:
+            await asyncio.wait((answer, given_up), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise GivenUp("this owner is shutting down", retry_after=1.0)
+            return answer.result()
+        finally:
+            for task in (answer, given_up):
+                task.cancel()
+            await asyncio.gather(answer, given_up, return_exceptions=True)
 
     def trace(self, run_id: str) -> Trace:
         """What was done for a run up to now."""

@@ -8,8 +8,12 @@ from typing import Any
 import ray
 
 from actors.shard_actor import ShardActor, actor_options
+from cluster.logs import get_log
 from cluster.settings import Settings
+from memgrid.errors import MemgridError
 from memgrid.shard_router import ShardRouter, Topology
+
+_log = get_log()
 
 
 class ShardDirectory(ShardRouter):
@@ -31,7 +35,11 @@ class ShardDirectory(ShardRouter):
 
     async def drain(self) -> None:
         """Let every shard actor finish, then end it."""
-        await self.broadcast("drain")
+        for name, answer in (await self.broadcast("drain")).items():
+            if isinstance(answer, MemgridError):
+                _log.warning(
+                    "not drained: what it had in flight is resumed", actor=name, error=answer.message
+                )
         for number in range(self.topology.actors):
             handle = await asyncio.to_thread(self._create, number)
             await asyncio.to_thread(ray.kill, handle)

@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from actors.briefing import Briefing
-from actors.commits import CHUNK, Commits, in_chunks
+from actors.commits import Commits, in_chunks
 from actors.deciding import decide
 from actors.off_loop import off_loop
 from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident, Residents
 from actors.run_results import RunResults
+from actors.vanishing import vanish
 from actors.waiters import Waiters
 from cluster import buffer_events as events
 from cluster.buffer import ShardBuffers
 from cluster.ids import Clock, minted_at, new_id
-from cluster.llm.errors import MalformedCompletion, NotTried
+from cluster.llm.errors import GivenUp, MalformedCompletion, NotTried
 from cluster.logs import get_log
 from cluster.model import DAY_MS, Changes, Memory, Message, Run
 from cluster.pipeline.merge import Decisions
@@ -35,6 +36,9 @@ from memgrid.subject import Subject
 _log = get_log()
 _CONTENDED_ROUNDS = 20
 _MAX_LOOK_BACK = 200
+_MODEL_SECONDS = 10.0
+"""How long a drain waits for models: most answers in flight come within it, and are paid for. Kubernetes
+kills 30 s after its SIGTERM unless told, and commits, index and stores want their part of that."""
 
 
 class ExtractionLoop:
@@ -74,7 +78,9 @@ class ExtractionLoop:
         self.claims_dropped = 0
 
     async def drain(self) -> None:
-        """Start nothing new and return when nothing is in flight."""
+        """Start nothing new and return when nothing is in flight. A model that does not answer in time is
+        given up: its messages are pending, and whoever owns the subject next extracts them."""
+        asyncio.get_running_loop().call_later(_MODEL_SECONDS, self._briefing.give_up)
         self.dispatch(events.Drained())
         await self._drained.wait()
         if self._timer is not None:
@@ -113,9 +119,11 @@ class ExtractionLoop:
             ):
                 await self._driven_in_vain(resident, drive, "another owner has driven it meanwhile")
                 return
+        except asyncio.CancelledError:
+            await self._driven_in_vain(resident, drive, "it was called off")
+            raise
         except MemgridError as error:
-            if not isinstance(error, NotTried):
-                await self._driven_in_vain(resident, drive, error.message)
+            await self._driven_in_vain(resident, drive, error.message, tried=not isinstance(error, NotTried))
             if isinstance(error, MalformedCompletion):
                 raise Conflict(
                     f"{error.message}; the run stays parked",
@@ -128,9 +136,13 @@ class ExtractionLoop:
             self._briefing.settled(drive.id)
         self._vanish_soon(resident.subject, messages)
 
-    async def _driven_in_vain(self, resident: Resident, drive: _Drive, why: str) -> None:
+    async def _driven_in_vain(
+        self, resident: Resident, drive: _Drive, why: str, *, tried: bool = True
+    ) -> None:
         """Keep what a drive has taken that settled nothing."""
-        account = self._account(drive, why)
+        account = self._account(drive.id, drive.run.id, why)
+        if not (tried or account.calls):
+            return
 
         def build() -> Changes | None:
             runs = [account] if account.calls else []
@@ -152,18 +164,19 @@ class ExtractionLoop:
         await self._briefing.record(resident, drive.run, (), drive=drive.id)
         await self._commits.commit(resident, build)
 
-    def _account(self, drive: _Drive, error: str | None) -> Run:
+    def _account(self, key: str, of: str, why: str | None) -> Run:
+        """What work on the run `of` has taken, traced under `key`."""
         return self._briefing.accounted(
             Run(
-                id=drive.id,
+                id=key,
                 status="done",
                 input_ids=(),
                 buckets=(),
                 extractor=self._briefing.name,
-                duration_ms=self._briefing.trace(drive.id).duration_ms,
-                error=error,
+                duration_ms=self._briefing.trace(key).duration_ms,
+                error=why,
                 created_at=self._clock(),
-                drives=drive.run.id,
+                drives=of,
             )
         )
 
@@ -196,6 +209,9 @@ class ExtractionLoop:
                     resident, action.run_id, messages, attempt=action.attempt
                 )
                 settled = [i for i in action.ids if i not in resident.pending]
+        except GivenUp as error:
+            await self._written_off(subject, action.run_id, error.message)
+            self.dispatch(events.RunFailed(subject, action.run_id, error.message, tried=False))
         except MemgridError as error:
             self.failed += 1
             _log.warning(
@@ -217,11 +233,34 @@ class ExtractionLoop:
         else:
             if refused:
                 left = tuple(i for i in action.ids if i in resident.pending)
+                if not left:
+                    await self._written_off(subject, action.run_id, "another owner was faster")
                 self.dispatch(events.RunRefused(subject, action.run_id, left))
             else:
                 self.done += 1
                 self._vanish_soon(subject, messages)
                 self.dispatch(events.RunDone(subject, action.run_id, tuple(settled)))
+
+    async def _written_off(self, subject: Subject, run_id: str, why: str) -> None:
+        """Keep what a run has taken that ends without a row of its own."""
+        account = self._account(run_id, run_id, why)
+        self._briefing.settled(run_id)
+        if not account.calls:
+            return
+        try:
+            async with self._residents.use(subject, fresh=False) as resident:
+                await self._commits.commit(
+                    resident,
+                    lambda: Changes(
+                        commit_id=new_id(),
+                        at=self._clock(),
+                        actor="extraction",
+                        runs=(account,),
+                        run_id=run_id,
+                    ),
+                )
+        except MemgridError as error:
+            _log.warning("what a run has taken is not kept", run_id=run_id, error=error.message)
 
     async def _messages(self, resident: Resident, ids: Sequence[str]) -> list[Message]:
         found = [resident.hot.message(i) for i in ids]
@@ -287,12 +326,11 @@ class ExtractionLoop:
                 if drive is None:
                     runs = [run := self._briefing.accounted(run)]
                 else:
-                    account = self._account(drive, None)
+                    account = self._account(drive.id, run_id, None)
                     run = _driven(resident.parked[run_id], run, account)
                     runs = [run, account] if account.calls else [run]
-                await self._briefing.record(
-                    resident, run, decisions.decisions, extraction, drive=None if drive is None else drive.id
-                )
+                why = decisions.decisions
+                await self._briefing.record(resident, run, why, extraction, drive=drive and drive.id)
                 try:
                     await self._commit_held(resident, runs, decisions, extraction.summaries)
                 except StaleRevision:
@@ -406,36 +444,13 @@ class ExtractionLoop:
         return Changes(commit_id=new_id(), at=self._clock(), actor="extraction", runs=(run,), run_id=run.id)
 
     def activated(self, resident: Resident) -> None:
-        """Messages that should have vanished with their extraction, had their owner not been lost, do now."""
+        """Messages that should have vanished, had their owner not been lost, do now."""
         self._vanish_soon(resident.subject, resident.hot.messages())
 
     def _vanish_soon(self, subject: Subject, messages: Iterable[Message]) -> None:
         ids = tuple(message.id for message in messages if message.transient)
         if ids:
-            self._spawn(f"vanish {ids[0]}", self._vanish(subject, ids))
-
-    async def _vanish(self, subject: Subject, ids: Sequence[str]) -> None:
-        """Forget these messages, those that wait or are parked aside."""
-        async with self._residents.use(subject, fresh=False) as resident:
-
-            def build() -> Changes | None:
-                parked = {i for run in resident.parked.values() for i in run.input_ids}
-                gone = [
-                    i
-                    for i in ids
-                    if i not in resident.pending and i not in parked and resident.hot.message(i) is not None
-                ]
-                if not gone:
-                    return None
-                return Changes(
-                    commit_id=new_id(),
-                    at=self._clock(),
-                    actor="extraction",
-                    delete_messages=tuple(gone[:CHUNK]),
-                )
-
-            for _ in range(0, len(ids), CHUNK):
-                await self._commits.commit(resident, build)
+            self._spawn(f"vanish {ids[0]}", vanish(self._residents, self._commits, subject, ids, self._clock))
 
     def _emptied(self, resident: Resident, run: Run) -> Changes | None:
         """A parked run whose messages were all deleted has nothing left to do."""

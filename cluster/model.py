@@ -173,7 +173,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What driving it again has taken since it was parked, beside the above. Each drive is counted on its day
     by a run of its own, which says what it `drives`."""
     drives: str | None = None
-    """The parked run that this is an account of driving: it has no messages or memories of its own."""
+    """The run that this is an account of: of driving it again when it was parked, or of a run that came to
+    nothing. It has no messages or memories of its own."""
 
     @property
     def spent(self) -> Spent:

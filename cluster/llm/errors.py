@@ -23,3 +23,7 @@ class MalformedCompletion(MemgridError):
 
 class NotTried(Unavailable):
     """The endpoint rests, or a limit is reached: it was not asked. `retry_after` says when it may be."""
+
+
+class GivenUp(NotTried):
+    """Whoever asked shuts down, and waits for the answer no longer. It counts as no attempt."""

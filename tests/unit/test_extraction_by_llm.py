@@ -834,3 +834,34 @@ async def test_a_drive_that_another_overtakes_is_counted(
         total = (await ask("usage", OF_T, **{"from": days[0], "to": days[1]})).total
         assert (total.runs, total.calls, total.input_tokens) == (1, 2 + 2, 20 + 200)
         assert await texts(ask) == ["用户住在杭州"]
+
+
+async def test_what_a_run_took_that_a_drain_gave_up_is_counted(
+    llm_server: ScriptedLlmServer, no_backoff: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.extraction._MODEL_SECONDS", 0.0)
+    store: Any = Unclosed()
+    await store.open(shards=4)
+    async with owner(llm_server, store=store) as ask:
+        llm_server.reply(completion("no", input_tokens=10, output_tokens=1), hang())
+        await ask.add(ZHANG, "我住在杭州")
+        await ask("process", ZHANG, wait=False)
+        await until(lambda: len(llm_server.bodies("/chat/completions")) == 2)
+    llm_server.script = lambda _: completion({"memories": [LIVES]}, input_tokens=100, output_tokens=20)
+    async with owner(llm_server, store=store) as ask:
+        await ask("process", ZHANG)
+        assert await texts(ask) == ["用户住在杭州"]
+        days = [(datetime.now(UTC) + timedelta(days=by)).date().isoformat() for by in (-1, 1)]
+        total = (await ask("usage", OF_T, **{"from": days[0], "to": days[1]})).total
+        assert (total.runs, total.calls, total.input_tokens) == (1, 2, 110)
+    await SqliteStore.close(store)
+
+
+class Unclosed(SqliteStore):
+    """Outlives its owners."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+
+    async def close(self) -> None:
+        return None

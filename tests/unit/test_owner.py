@@ -675,3 +675,36 @@ async def test_a_drained_owner_refuses_and_says_when_to_come_back() -> None:
             await ask.add(LI, "again")
         assert refused.value.retry_after is not None
         ask.owner._draining = False
+
+
+@pytest.mark.parametrize("work", ["an extraction", "a drive"])
+async def test_a_drain_gives_a_model_up_that_does_not_answer(
+    extractor: ScriptedExtractor, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    monkeypatch.setattr("actors.extraction._MODEL_SECONDS", 0.05)
+    store: Any = SqliteStore(":memory:")
+    await store.open(shards=4)
+    settings = {"buffer_idle_seconds": 3600, "extraction_attempts": 1}
+    async with running_owner(store=Unclosed(store), extractor=extractor, **settings) as ask:
+        if work == "a drive":
+            extractor.failures = [Unavailable("down")]
+            await ask.add(LI, "I live in Hangzhou", wait=True)
+        extractor.gate.clear()
+        extractor.begun.clear()
+        if work == "a drive":
+            (run,) = (await ask("runs", LI)).runs
+            asking = asyncio.create_task(ask("drive_run", LI, id=run.id))
+        else:
+            asking = asyncio.create_task(ask.add(LI, "I live in Hangzhou", wait=True))
+        await extractor.begun.wait()
+    await asyncio.gather(asking, return_exceptions=True)
+    extractor.gate.set()
+    async with running_owner(store=Unclosed(store), extractor=extractor, **settings) as ask:
+        if work == "a drive":
+            assert (await ask("drive_run", LI, id=run.id)).status == "done"
+        else:
+            await ask("process", LI)
+        assert await texts_of(ask, LI) == ["I live in Hangzhou"]
+        (run,) = (await ask("runs", LI)).runs
+        assert run.status == "done"
+    await store.close()
