@@ -71,13 +71,6 @@ class Edits:
         """Change a memory; its history keeps the old text."""
         patch = request.patch.model_dump(exclude_unset=True)
         check_metadata(patch.get("metadata"), "metadata")
-        until = request.patch.expires_at
-        if until is not None and millis(until) <= self._clock():
-            raise InvalidInput(
-                "expires_at lies in the past",
-                field="expires_at",
-                remedy="delete the memory, or let it expire later",
-            )
         async with self._residents.use(subject, fresh=True) as resident:
 
             def build() -> Changes | None:

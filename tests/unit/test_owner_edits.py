@@ -96,9 +96,8 @@ async def test_a_clean_up_goes_on_after_a_failed_delete(
     assert len(await texts_of(ask, LI)) == 1
 
 
-@pytest.mark.parametrize("patch", [{"text": " \u200b"}, {"expires_at": "2020-01-01T00:00:00Z"}])
-async def test_a_patch_that_would_hide_a_memory_is_refused(ask: Asking, patch: dict[str, Any]) -> None:
+async def test_a_text_that_cannot_be_seen_is_refused(ask: Asking) -> None:
     [change] = (await ask.add(LI, "I live in Beijing", wait=True)).results
-    with pytest.raises((InvalidInput, ValidationError), match=r"blank|past"):
-        await ask("update_memory", LI, id=change.id, patch=patch)
+    with pytest.raises(ValidationError, match="blank"):
+        await ask("update_memory", LI, id=change.id, patch={"text": " \u200b"})
     assert await texts_of(ask, LI) == ["I live in Beijing"]
