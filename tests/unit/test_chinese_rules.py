@@ -418,3 +418,33 @@ async def test_the_only_plan_is_called_off_without_its_name() -> None:
     assert any(slot == "plan/-plan" and "北海道" in value for slot, value in said)
     both = await _found("我计划八月去北海道。", "我打算九月去桂林。", "计划泡汤了。")
     assert not any(slot == "plan/-plan" for slot, _ in both)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我有个网友在挪威，住在奥斯陆，喜欢滑雪。",
+        "我认识一位老师，喜欢收集邮票。",
+        "帮我看看这段自我介绍行不行：我叫陈锋，性格开朗，热爱运动。",
+        "我不喝就头疼。",
+    ],
+)
+async def test_whoever_is_brought_in_is_spoken_of(said: str) -> None:
+    assert await _found(said) == set()
+
+
+@pytest.mark.parametrize("end", ["咖啡我一口都不沾了。", "我戒咖啡了。", "现在改喝茶了，咖啡一口不沾。"])
+async def test_a_habit_ends_with_what_it_takes(end: str) -> None:
+    assert ("habit/-routine", "每天喝两杯咖啡") in await _found("我每天喝两杯咖啡。", end)
+    assert ("habit/-routine", "每天喝两杯咖啡") not in await _found("我每天喝两杯咖啡。", "我不喝奶茶了。")
+
+
+@pytest.mark.parametrize("end", ["快手也不待了。", "快手我已经不干了。", "我现在自己创业。"])
+async def test_an_employer_is_left_by_name_or_for_ones_own(end: str) -> None:
+    assert ("work/-company", "快手") in await _found("我跳槽到快手了。", end)
+    assert ("work/-company", "快手") not in await _found("我跳槽到快手了。", "健身房我不去了，游泳也不干了。")
+
+
+async def test_an_adverb_is_no_part_of_what_a_relative_is_allergic_to() -> None:
+    found = await _found("我儿子倒没事，他就对芒果过敏。")
+    assert [value for slot, value in found if slot.endswith("allergy")] == ["芒果"]

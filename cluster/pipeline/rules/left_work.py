@@ -19,7 +19,7 @@ from cluster.pipeline.rules.slots import SLOTS
 _LONGEST: Final = 300
 """Characters of a message that tells of it; a longer one tells a story."""
 _NOT_MEANT = re.compile(
-    r"[?？\"“”「『]|如果|要是|差点|想|打算|准备|考虑|可能|会被|要被|怕|开玩笑|梦见|[说问]|没|不|以前|当年|曾经|那年"
+    r"[?？\"“”「『]|如果|要是|差点|想|打算|准备|考虑|可能|会被|要被|怕|等|开玩笑|梦见|[说问]|以前|当年|曾经|那年"
 )
 _CLAUSE = re.compile(r"[，,。！；;、\n…~～]+")
 _WHEN = (
@@ -29,6 +29,10 @@ _WHEN = (
 _LEFT = re.compile(
     rf"^{_WHEN}(?P<me>我)?{_WHEN}(?:失业|离职|辞职|裸辞|退休|被(?:公司|单位|老板)?(?:裁员?|辞退|开除|优化|解雇|炒(?:鱿鱼)?)(?:掉)?|"
     r"(?:把工作)?辞掉?|丢了?工作|(?:从公司)?离开公司)了(?:工作|那份工作|职)?$"
+    rf"|^{_WHEN}(?P<own>我)(?:现在|目前|如今|{_WHEN})(?:是?自己|出来)(?:创业|单干)了?$"
+)
+_LEFT_IT = re.compile(
+    rf"^(?:我|{_WHEN})(?P<name>[\u4e00-\u9fffA-Za-z0-9]{{2,10}}?)(?:我|那边|也|早就?|已经|都|就)*不[待呆干]了$"
 )
 _CLOSED = re.compile(
     rf"^{_WHEN}(?P<me>我们?)?的?(?:公司|单位|厂|厂子|店){_WHEN}(?:倒闭|破产|黄|解散|关门|关停)了$"
@@ -42,13 +46,16 @@ def left_work(message: Message, before: Sequence[Candidate], known: Sequence[Mem
         return
     clauses = [clause.strip() for clause in _CLAUSE.split(simplified(message.content))]
     for number, clause in enumerate(clauses):
-        match = _LEFT.match(clause) or _CLOSED.match(clause)
-        if match is None or (not match["me"] and speaks_of_somebody("，".join(clauses[:number]))):
+        match = _LEFT.match(clause) or _CLOSED.match(clause) or _LEFT_IT.match(clause)
+        if match is None:
+            continue
+        said = match.groupdict()
+        if not (said.get("me") or said.get("own")) and speaks_of_somebody("，".join(clauses[:number])):
             continue
         employer = _employer(message, before) or _employer(message, known)
-        if employer is not None and not _denies(employer):
+        if employer is not None and not _denies(employer) and (said.get("name") or "") in _value(employer):
             yield _denial(_value(employer), message)
-        return
+            return
 
 
 def _employer(message: Message, claims: Sequence[Candidate | Memory]) -> Candidate | Memory | None:

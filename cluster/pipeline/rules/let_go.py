@@ -33,6 +33,11 @@ _CHINESE = re.compile(
     rf"{_ZH_WHEN}(?:(?P<thing>卖|转手|转让|送人|送|捐|扔)(?:掉|出去)?(?:给[^，。]{{1,8}})?|"
     r"(?P<pastime>放弃|不学|不练|不弹|不玩))了$"
 )
+_ZH_TAKEN_NO_MORE = re.compile(
+    rf"^{_ZH_WHEN}(?:现在|再也|早就?)*(?:(?:不再?|戒)(?:喝|吃|抽|沾|碰)?掉?(?P<behind>[\u3400-\u9fffA-Za-z]{{1,6}}?)了"
+    rf"|(?P<front>[\u3400-\u9fffA-Za-z]{{1,6}}?)(?:我|现在|已经|一口|一点儿?|一滴|再也|早就?|都|也)*"
+    r"(?:不(?:喝|吃|抽|沾|碰)|戒)掉?了?)$"
+)
 _ENGLISH = re.compile(
     r"^\s*(?:(?:so|and|well|oh|also|finally|then)\s+)*(?:i|we)(?:'ve| have)?"
     r"(?: (?:just|finally|already|also))* (?:(?P<thing>sold|donated|gave away|given away|got rid of)"
@@ -46,6 +51,8 @@ _LEFT = re.compile(
     r"(?: (?:last|yesterday|this|in|on|after|because|for) .*)?$",
     re.I,
 )
+_TAKEN: Final = frozenset({(SLOTS["habit"].topic, SLOTS["habit"].subtopic)})
+"""What is eaten, drunk or smoked as a habit."""
 _EMPLOYERS: Final = frozenset({(SLOTS["company"].topic, SLOTS["company"].subtopic)})
 _THINGS: Final = frozenset((SLOTS[name].topic, SLOTS[name].subtopic) for name in ("possession", "vehicle"))
 _PASTIMES: Final = frozenset((SLOTS[name].topic, SLOTS[name].subtopic) for name in ("learning", "plays"))
@@ -57,9 +64,14 @@ def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory
         return
     for clause in _CLAUSE.split(message.content.replace("\u2019", "'")):
         match = _CHINESE.match(clause.strip()) or _ENGLISH.match(clause) or _LEFT.match(clause)
-        if match is None:
+        taken = _ZH_TAKEN_NO_MORE.match(clause.strip())
+        if match is not None:
+            what = match["what"]
+            slots = _EMPLOYERS if match.re is _LEFT else _THINGS if match["thing"] else _PASTIMES
+        elif taken is not None:
+            what, slots = taken["behind"] or taken["front"], _TAKEN
+        else:
             continue
-        slots = _EMPLOYERS if match.re is _LEFT else _THINGS if match["thing"] else _PASTIMES
         standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
         fitting = {
             normalise(_value(claim)): claim
@@ -67,11 +79,11 @@ def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory
             if (claim.topic, claim.subtopic) in slots
             and claim.attributes.get("speaker") == message.name
             and not _denies(claim)
-            and (_is if match.re is _LEFT else _names)(match["what"], _value(claim))
+            and (_is if slots is _EMPLOYERS else _names)(what, _value(claim))
         }
         if len(fitting) == 1:
             ((_, claim),) = fitting.items()
-            yield _denial(claim, message, zh=match.re is _CHINESE)
+            yield _denial(claim, message, zh=match is None or match.re is _CHINESE)
 
 
 def _is(what: str, value: str) -> bool:

@@ -93,6 +93,11 @@ _SPEAKER_ALONE = re.compile(
     r"正|常|经|毕|搬|对|学|大|大|"
     r"做|当|特|非|真|其实|既|热|讨|养|单身|(?:以前|之前|曾经?|原来|原先|换|离职|离开|辞职|辞|跳槽|转行)(?!的)|$)"
 )
+_BRINGS_IN = re.compile(
+    r"(?:我们?|咱们?)(?:以前|之前|曾经?|还|也|最近|刚刚?)*(?:有|认识|遇到|碰到|见到|看到|关注)(?:了|过)?[一两几三]?[个位名]"
+    r"[\u4e00-\u9fff]{0,6}?(?:[网战校室好朋]友|同[学事桌]|邻居|客户|老师|医生|博主|主播|亲戚|[男女老]人|学生|师[傅父兄姐弟妹])"
+)
+"""Speaks of somebody for the first time: what follows is about them."""
 _ELIDABLE = re.compile(
     r"(?:也|还|今年|现在|目前|平时|尤其|最|很|非常|特别|比较|不太|不|并且|已经|一直|来自|住|喜欢|爱|热爱|"
     r"讨厌|在|是一?[名位个]|"
@@ -110,12 +115,12 @@ def starts_with_speaker(clause: str) -> bool:
 
 def names_home_only(clause: str) -> bool:
     """Whether the clause begins with a home that is the speaker's only where nobody else is spoken of."""
-    return clause.startswith(("老家", "家里"))
+    return clause.startswith("老家")
 
 
 def has_speaker_as_subject(clause: str) -> bool:
     """Whether a clause after this one may leave the speaker out: not so after "我朋友…"."""
-    return _SPEAKER_ALONE.match(clause) is not None
+    return _SPEAKER_ALONE.match(clause) is not None and _BRINGS_IN.match(clause) is None
 
 
 _GONE = re.compile(

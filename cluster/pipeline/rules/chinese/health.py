@@ -59,7 +59,7 @@ _SUFFERS = (
 
 
 @RULES.rule(
-    rf"我们?家?的?(?P<x>{RELATION})(?:也|从小|一直|现在|还)*(?:对(?P<v>[^对]{{1,10}}?)(?:都|也|会|严重)*|(?P<w>[\u4e00-\u9fff]{{2,4}}?))过敏$"
+    rf"我们?家?的?(?P<x>{RELATION})(?:也|从小|一直|现在|还|就|只|才|倒)*(?:对(?P<v>[^对]{{1,10}}?)(?:都|也|会|严重)*|(?P<w>[\u4e00-\u9fff]{{2,4}}?))过敏$"
 )
 def _relative_allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if re.search(r"[不没]", match[0]):

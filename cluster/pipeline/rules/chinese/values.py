@@ -115,7 +115,27 @@ def value_of(text: str, longest: int = 16) -> str | None:
         not value
         or len(value) > limit
         or CONTEXT_BOUND.search(value)
-        or value.startswith(("的", "了", "过", "得", "和", "跟", "被", "不", "是", "地", "在", "归", "倒"))
+        or value.startswith(
+            (
+                "的",
+                "了",
+                "过",
+                "得",
+                "和",
+                "跟",
+                "被",
+                "不",
+                "是",
+                "地",
+                "在",
+                "归",
+                "倒",
+                "就",
+                "才",
+                "便",
+                "又",
+            )
+        )
     ):
         return None
     if value.endswith(("的", "地", "得", "和", "与", "是", "很")):
@@ -195,7 +215,7 @@ NOT_PLACE = re.compile(
 )
 _NO_PLACE = re.compile(
     r"^得(?!克)|着|帐篷|家庭|家$|(?<!延)边$|[旁间层]$|[上下中]铺$|单间|[一二三四两][室厅居]|对面$|门前$|"
-    r"(?:车|船|房|屋|院|楼|校|店|厂|营|厢|洞)里$|(?:车|船|山|楼|岛|路|街|网|树)[上下]$"
+    r"(?:车|船|房|屋|院|楼|校|店|厂|营|厢|洞|圈)里$|(?:车|船|山|楼|岛|路|街|网|树)[上下]$"
 )
 """A kind of room, or where something is from something else: no name of a place."""
 _ACTIVITY = re.compile(
