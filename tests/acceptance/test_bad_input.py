@@ -138,14 +138,24 @@ def test_many_bad_messages_name_the_first(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("no_trace")
-def test_a_batch_with_a_bad_item_is_refused_whole(api: Api) -> None:
-    items = [{"user_id": "u", "messages": [TURN]}, {"messages": [TURN]}]
-    error = api.refused(422, "invalid_input", "POST", "/memories/batch", json={"items": items})
-    assert error["field"] == "items.1.user_id"
-    items = [{"user_id": "u", "messages": [TURN]}, {"user_id": "u", "messages": [TURN], "typo": 1}]
-    error = api.refused(422, "invalid_input", "POST", "/memories/batch", json={"items": items})
-    assert error["field"] == "items.1.typo"
-    api.refused(422, "invalid_input", "POST", "/memories/batch", json={"items": []})
+def test_bad_items_of_a_batch_leave_no_trace(api: Api) -> None:
+    items = [{"messages": [TURN]}, {"user_id": "u", "messages": [TURN], "typo": 1}]
+    answer = api.ok("POST", "/memories/batch", json={"items": items})
+    assert [item["error"]["field"] for item in answer["results"]] == ["items.0.user_id", "items.1.typo"]
+    assert (answer["succeeded"], answer["failed"]) == (0, 2)
+    for no_batch in ([], ["text"], None):
+        api.refused(422, "invalid_input", "POST", "/memories/batch", json={"items": no_batch})
+
+
+def test_a_bad_item_of_a_batch_costs_the_others_nothing(api: Api, user: str) -> None:
+    items = [
+        {"user_id": user, "messages": [TURN]},
+        {"messages": [TURN]},
+        {"user_id": user, "messages": [TURN]},
+    ]
+    answer = api.ok("POST", "/memories/batch", json={"items": items})
+    assert ["result" in item for item in answer["results"]] == [True, False, True]
+    assert len(api.messages(user)) == 2
 
 
 @pytest.mark.usefixtures("no_trace")
