@@ -448,3 +448,21 @@ async def test_an_employer_is_left_by_name_or_for_ones_own(end: str) -> None:
 async def test_an_adverb_is_no_part_of_what_a_relative_is_allergic_to() -> None:
     found = await _found("我儿子倒没事，他就对芒果过敏。")
     assert [value for slot, value in found if slot.endswith("allergy")] == ["芒果"]
+
+
+async def test_who_is_said_to_be_there_goes_on_being_spoken_of() -> None:
+    assert await _found("我是健身教练，有个学员特别胖，不吃早饭，爱喝可乐。") == {(TITLE, "健身教练")}
+
+
+async def test_what_is_learned_gives_way_to_something_else() -> None:
+    found = await _found("我最近在学韩语。", "韩语学不下去了，改学西班牙语了，明年想去南美。")
+    assert {("interest/-learning", "韩语"), ("interest/learning", "西班牙语")} <= found
+
+
+async def test_a_car_that_is_passed_on_is_had_no_longer() -> None:
+    assert ("asset/-possession", "一辆思域") not in await _found("我开一辆思域。", "我想把思域卖了。")
+    assert ("asset/-possession", "一辆思域") in await _found("我开一辆思域。", "思域出手了，现在坐地铁。")
+
+
+async def test_a_move_of_long_ago_is_a_move() -> None:
+    assert await _found("那是老黄历了，我早搬到宁波了。") == {(HOME, "宁波")}

@@ -21,17 +21,18 @@ _LONGEST: Final = 300
 """Characters of a message that lets go of something; a longer one tells a story."""
 _CLAUSE = re.compile(r"[.!;,。！；，、\n]+")
 _NOT_MEANT = re.compile(
-    r"[?？\"“”「『]|\b(?:if|unless|almost|nearly|kidding|joking|dream(?:t|ed)?)\b|如果|要是|差点|想|打算|准备|开玩笑|"
+    r"[?？\"“”「『]|\b(?:if|unless|almost|nearly|kidding|joking|dream(?:t|ed)?)\b|如果|要是|差点|开玩笑|"
     r"梦见|[说问]|没",
     re.I,
 )
+_ZH_ONLY_WANTED = re.compile("想|打算|准备")
 _ZH_WHEN = (
     r"(?:我们?|后来|最后|终于|已经|早就?|都|也|刚刚?|前几天|昨天|前天|上个?(?:周|月|星期)|去年|今年|[那这])*"
 )
 _CHINESE = re.compile(
     rf"^{_ZH_WHEN}(?:把)?(?:[那这]?[辆台个套部只条把架]|我的?|原来的|之前的|旧|老)*(?P<what>[\u3400-\u9fffA-Za-z0-9]{{1,8}}?)"
-    rf"{_ZH_WHEN}(?:(?P<thing>卖|转手|转让|送人|送|捐|扔)(?:掉|出去)?(?:给[^，。]{{1,8}})?|"
-    r"(?P<pastime>放弃|不学|不练|不弹|不玩))了$"
+    rf"{_ZH_WHEN}(?:(?P<thing>卖|出手|转手|转让|送人|送|捐|扔)(?:掉|出去)?(?:给[^，。]{{1,8}})?|"
+    r"(?P<pastime>放弃|不学|不练|不弹|不玩|[学练弹]不下去|坚持不下去))了$"
 )
 _ZH_TAKEN_NO_MORE = re.compile(
     rf"^{_ZH_WHEN}(?:现在|再也|早就?)*(?:(?:不再?|戒)(?:喝|吃|抽|沾|碰)?掉?(?P<behind>[\u3400-\u9fffA-Za-z]{{1,6}}?)了"
@@ -63,6 +64,8 @@ def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory
     if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
         return
     for clause in _CLAUSE.split(message.content.replace("\u2019", "'")):
+        if _ZH_ONLY_WANTED.search(clause):
+            continue
         match = _CHINESE.match(clause.strip()) or _ENGLISH.match(clause) or _LEFT.match(clause)
         taken = _ZH_TAKEN_NO_MORE.match(clause.strip())
         if match is not None:

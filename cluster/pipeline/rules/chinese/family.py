@@ -62,7 +62,7 @@ def _relative_age(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"我的?(?P<x>{RELATION})(?:现在|目前|也|都)*(?:是|当|做)(?:一?[名位个])?"
+    rf"我的?(?P<x>{RELATION})(?:现在|目前|也|都|就)*(?:是|当|做)(?:一?[名位个])?"
     rf"(?P<v>[\u4e00-\u9fffA-Za-z]{{2,12}})$"
 )
 def _relative_job(match: re.Match[str], context: Context) -> Iterator[Claim]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cluster.pipeline.rules.chinese.values import CONTEXT_BOUND, PAST_STATE, SPEAKER, Context, items_of
+from cluster.pipeline.rules.chinese.values import (
+    CONTEXT_BOUND,
+    END_PARTICLES,
+    PAST_STATE,
+    SPEAKER,
+    Context,
+    items_of,
+)
 from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
@@ -146,6 +153,8 @@ def _learning(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     text = re.sub(r"^(?:着|了)?(?:一门|一些|新的)*", "", match["v"])
+    if "改学" in head:
+        text = END_PARTICLES.sub("", text)
     if re.search(r"很多|许多|了|怎么|如何|效率|困难|方法|技能|技巧|得|语言$|知识|心得", text):
         return
     for value in items_of(text, 8):
