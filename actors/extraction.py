@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from actors.briefing import Briefing
 from actors.commits import Commits, in_chunks
 from actors.deciding import decide
+from actors.driving import Drive, driven
 from actors.off_loop import off_loop
 from actors.profile_configs import ProfileConfigs
 from actors.resident import Resident, Residents
@@ -97,6 +98,8 @@ class ExtractionLoop:
                 case events.AbandonRun():
                     if (task := self._runs.get(action.run_id)) is not None:
                         task.cancel()
+                        erased = isinstance(event, events.Forgotten) and event.ids is None
+                        self._spawn(f"end of {action.run_id}", self._abandoned(action, task, erased=erased))
                 case events.Settled():
                     self._waiters.settled(action.key, action.ids)
                 case events.DrainComplete():
@@ -112,7 +115,7 @@ class ExtractionLoop:
         if not messages:
             await self._commits.commit(resident, lambda: self._emptied(resident, run))
             return
-        drive = _Drive(run, new_id())
+        drive = Drive(run, new_id())
         try:
             if await self._extract_and_commit(
                 resident, run.id, messages, attempt=run.attempts + 1, drive=drive
@@ -137,7 +140,7 @@ class ExtractionLoop:
         self._vanish_soon(resident.subject, messages)
 
     async def _driven_in_vain(
-        self, resident: Resident, drive: _Drive, why: str, *, tried: bool = True
+        self, resident: Resident, drive: Drive, why: str, *, tried: bool = True
     ) -> None:
         """Keep what a drive has taken that settled nothing."""
         account = self._account(drive.id, drive.run.id, why)
@@ -241,6 +244,15 @@ class ExtractionLoop:
                 self._vanish_soon(subject, messages)
                 self.dispatch(events.RunDone(subject, action.run_id, tuple(settled)))
 
+    async def _abandoned(
+        self, action: events.AbandonRun[Subject], task: asyncio.Task[None], *, erased: bool
+    ) -> None:
+        await asyncio.wait([task])
+        if erased:
+            self._briefing.settled(action.run_id)  # its account is forgotten with all the others
+        else:
+            await self._written_off(action.key, action.run_id, "messages of it were deleted")
+
     async def _written_off(self, subject: Subject, run_id: str, why: str) -> None:
         """Keep what a run has taken that ends without a row of its own."""
         account = self._account(run_id, run_id, why)
@@ -275,7 +287,7 @@ class ExtractionLoop:
         messages: Sequence[Message],
         *,
         attempt: int,
-        drive: _Drive | None = None,
+        drive: Drive | None = None,
     ) -> bool:
         """True when another owner settled some of the messages meanwhile: what is left must run anew."""
         key = run_id if drive is None else drive.id
@@ -327,7 +339,7 @@ class ExtractionLoop:
                     runs = [run := self._briefing.accounted(run)]
                 else:
                     account = self._account(drive.id, run_id, None)
-                    run = _driven(resident.parked[run_id], run, account)
+                    run = driven(resident.parked[run_id], run, account)
                     runs = [run, account] if account.calls else [run]
                 why = decisions.decisions
                 await self._briefing.record(resident, run, why, extraction, drive=drive and drive.id)
@@ -469,30 +481,6 @@ class ExtractionLoop:
         )
         older = [message for message in page.messages if message.id < first.id]
         return older[: self._context_messages][::-1]
-
-
-class _Drive(NamedTuple):
-    """A parked run that is driven again, and the id of the account of that."""
-
-    run: Run
-    id: str
-
-
-def _driven(parked: Run, now: Run, account: Run) -> Run:
-    """What a parked run has become: what it had taken stays on its day, the rest is with the account's."""
-    return msgspec.structs.replace(
-        parked,
-        status="done",
-        input_ids=now.input_ids,
-        buckets=now.buckets,
-        memory_ids=now.memory_ids,
-        extractor=now.extractor,
-        prompt_version=now.prompt_version or account.prompt_version,
-        model=now.model or account.model,
-        attempts=parked.attempts + 1,
-        error=None,
-        driven=parked.driven + account.spent,
-    )
 
 
 def _context(earlier: Sequence[Message], repeats: Repeats) -> list[Message]:

@@ -857,6 +857,33 @@ async def test_what_a_run_took_that_a_drain_gave_up_is_counted(
     await SqliteStore.close(store)
 
 
+async def test_what_a_run_took_whose_messages_were_deleted_is_counted(
+    llm_server: ScriptedLlmServer, ask: Asking
+) -> None:
+    days = [(datetime.now(UTC) + timedelta(days=by)).date().isoformat() for by in (-1, 1)]
+
+    async def calls() -> int:
+        return (await ask("usage", OF_T, **{"from": days[0], "to": days[1]})).total.calls
+
+    async def counted() -> bool:
+        return await calls() == 1
+
+    for forget in ("delete_messages", "erase"):
+        llm_server.reply(completion("no", input_tokens=10, output_tokens=1), hang())
+        before = len(llm_server.bodies("/chat/completions"))
+        added = await ask.add(ZHANG, "我住在杭州")
+        await ask("process", ZHANG, wait=False)
+        await until(lambda before=before: len(llm_server.bodies("/chat/completions")) == before + 2)
+        if forget == "erase":
+            await ask("erase", ZHANG)
+            await until(lambda: not ask.owner.loop._runs)
+            assert (await ask.owner.store.subjects(tenant="t"))[0] == []
+        else:
+            await ask("delete_messages", ZHANG, ids=added.message_ids)
+            await eventually(counted)
+            assert (await ask("runs", ZHANG)).runs == []
+
+
 class Unclosed(SqliteStore):
     """Outlives its owners."""
 
