@@ -223,7 +223,7 @@ class ErrorDetail(Answer):
 
 
 class BatchItem(Answer):
-    """Either `result` or `error`, in the place of the item it answers."""
+    """Either `result` or `error`, in the place of the item it answers; the error's `field` is within it."""
 
     result: AddResult | None = None
     error: ErrorDetail | None = None

@@ -131,30 +131,29 @@ class RayTransport:
             )
             if subject is None:
                 results[place] = _failed(
-                    place,
                     InvalidInput(
                         "whose memory is meant?",
                         field="user_id",
                         remedy="give one of user_id, agent_id, app_id, run_id",
-                    ),
+                    )
                 )
             else:
                 groups.setdefault(subject, []).append(place)
 
         async def add(subject: SubjectRef, places: list[int]) -> None:
             for place in places:
-                results[place] = await self._add_one(place, subject, request.items[place])
+                results[place] = await self._add_one(subject, request.items[place])
 
         await asyncio.gather(*(add(subject, places) for subject, places in groups.items()))
         done = [item for item in results if item is not None]
         failed = sum(1 for item in done if item.error is not None)
         return BatchAddResult(results=done, succeeded=len(done) - failed, failed=failed)
 
-    async def _add_one(self, place: int, subject: SubjectRef, item: AddRequest) -> BatchItem:
+    async def _add_one(self, subject: SubjectRef, item: AddRequest) -> BatchItem:
         try:
             answer = await self._router.call(self._call("add", item, subject))
         except MemgridError as error:
-            return _failed(place, error)
+            return _failed(error)
         return BatchItem(result=AddResult.model_validate_json(answer))
 
     async def _health(self) -> HealthDetail:
@@ -176,12 +175,12 @@ class RayTransport:
         )
 
 
-def _failed(place: int, error: MemgridError) -> BatchItem:
+def _failed(error: MemgridError) -> BatchItem:
     return BatchItem(
         error=ErrorDetail(
             code=error.code,
             message=error.message,
-            field=f"items.{place}" + (f".{error.field}" if error.field else ""),
+            field=error.field,
             remedy=error.remedy,
             retry_after=error.retry_after,
         )

@@ -141,14 +141,12 @@ async def add_batch(
     for (place, _), reply in zip(calls, replies, strict=True):
         answers[place] = reply
     language = language_of(request)
-    parts: list[bytes] = []
-    for place, answer in enumerate(answers):
-        if isinstance(answer, MemgridError):
-            error = detail_of(answer, call.request_id)
-            error["field"] = f"items.{place}" + (f".{answer.field}" if answer.field else "")
-            parts.append(b'{"error":%b}' % msgspec.json.encode(error))
-        else:
-            parts.append(b'{"result":%b}' % _with_text(answer, language))
+    parts = [
+        b'{"error":%b}' % msgspec.json.encode(detail_of(answer, call.request_id))
+        if isinstance(answer, MemgridError)
+        else b'{"result":%b}' % _with_text(answer, language)
+        for answer in answers
+    ]
     failed = sum(isinstance(answer, MemgridError) for answer in answers)
     return json_response(
         b'{"results":[%b],"succeeded":%d,"failed":%d}' % (b",".join(parts), len(parts) - failed, failed)

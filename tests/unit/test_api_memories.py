@@ -176,12 +176,12 @@ async def test_each_item_of_a_batch_that_is_at_fault_fails_on_its_own() -> None:
     assert api.router.calls[1].request.idempotency_key == "k#7"  # pyright: ignore[reportAttributeAccessIssue]
     faults = [(item["error"]["code"], item["error"]["field"]) for item in body["results"] if "error" in item]
     assert faults == [
-        ("invalid_input", "items.1.user_id"),
-        ("invalid_input", "items.2.unknown"),
-        ("invalid_input", "items.3.messages.0.content"),
-        ("payload_too_large", "items.4.messages"),
-        ("invalid_input", "items.5.timestamp"),
-        ("invalid_input", "items.6.messages"),
+        ("invalid_input", "user_id"),
+        ("invalid_input", "unknown"),
+        ("invalid_input", "messages.0.content"),
+        ("payload_too_large", "messages"),
+        ("invalid_input", "timestamp"),
+        ("invalid_input", "messages"),
     ]
 
 
