@@ -88,6 +88,9 @@ ENGLISH: tuple[Case, ...] = (
     _case("I'm a project manager since August.", says={TITLE: "project manager"}),
     _case("I was promoted to head of sales.", says={TITLE: "head of sales"}),
     _case("I've decided to move to Canada."),
+    _case("I moved back in with my parents in Braga.", says={HOME: "Braga"}),
+    _case("My brother moved to Milan.", says={"family/brother_residence": "Milan"}),
+    _case("I retired last week.", says={TITLE: "retired"}),
     _case("The only thing is I had to move to Croydon.", says={HOME: "Croydon"}),
     _case(
         "I joined a gym last week and never looked back.",

@@ -23,6 +23,7 @@ from cluster.pipeline.rules.correction import (
     retold,
 )
 from cluster.pipeline.rules.english import clauses as english_clauses
+from cluster.pipeline.rules.english.endings import endings
 from cluster.pipeline.rules.left_work import left_work
 from cluster.pipeline.rules.let_go import let_go
 from cluster.pipeline.rules.parted import parted
@@ -116,6 +117,8 @@ class RuleExtractor:
             found.extend(let_go(message, candidates, known))
             found.extend(left_work(message, candidates, known))
             found.extend(parted(message, reading.claims, candidates, known))
+            denials = [claim for claim in found if claim.negates]
+            found.extend(endings(message, [*candidates, *denials], known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)
 

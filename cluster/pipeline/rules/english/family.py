@@ -65,7 +65,7 @@ def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"my (?:(?:eldest|oldest|youngest|older|younger|little|big|only|baby) "
-    rf")?(?P<x>{RELATION})(?P<rest>(?:'s| is| has| was| works| lives| turned| just)\b.*)$"
+    rf")?(?P<x>{RELATION})(?P<rest>(?:'s| is| has| was| works| lives| turned| just| moved| became)\b.*)$"
 )
 def _relative(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
@@ -83,7 +83,7 @@ def _relative_state(about: str, rest: str) -> Iterator[Claim]:
             state,
             re.I,
         )
-        home = re.match(rf"lives in {PLACE}{END}", state)
+        home = re.match(rf"(?:lives in|(?:just |has |recently )*moved (?:back )?to) {PLACE}{END}", state)
         company = re.match(
             r"works (?:at|for) (?P<v>[A-Z][\w&.'\-]*(?: [A-Z][\w&.'\-]*){0,3})\W*(?:$|\s)", state
         )
@@ -95,7 +95,7 @@ def _relative_state(about: str, rest: str) -> Iterator[Claim]:
             yield Claim("family_company", company["v"], about=about)
         elif claims := list(_relative_health(about, state)):
             yield from claims
-        elif job := re.match(r"(?:is|works as) (?:also )?an? (.+)$", state, re.I):
+        elif job := re.match(r"(?:is|works as|became) (?:also |now )?an? (.+)$", state, re.I):
             for claim in occupation_of(job[1]):
                 if claim.slot == "title":
                     yield Claim("family_job", claim.value, about=about)

@@ -194,7 +194,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
     rf"i(?:'ve| have) lived in {PLACE}{END}",
     rf"(?:my home is|my home's) in {PLACE}{END}",
-    rf"(?:my (?:house|apartment|place|home) is) in {PLACE}{END}",
+    rf"(?:my|our) (?:new )?(?:house|apartment|flat|place|home) is in {PLACE}{END}",
+    rf"(?:i|we)(?:'ve| have)? (?:(?:just|recently) )*moved (?:back )?in with my [\w-]+ in {PLACE}{END}",
     rf"i (?:(?:currently|now|still) )*live in {LOWER_PLACE}\W*(?:$|now|and i\b|with my)",
     (
         rf"i(?:'ve| have)? (?:(?:just|recently) )*moved(?: from [a-z ]{{2,30}}?)? to {LOWER_PLACE}\W*(?:$|"

@@ -218,7 +218,8 @@ def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"{I_AM} (?:(?:now|already|happily|recently|finally|officially) )*retired\b(?! (?:from|my|the|it)\b)"
+    rf"{I_AM} (?:(?:now|already|happily|recently|finally|officially) )*retired\b(?! (?:from|my|the|it)\b)",
+    r"i(?:'ve| have)? (?:(?:just|finally|recently) )*retired\b(?! (?:my|the|it|him|her|them|to)\b)",
 )
 def _retired(_: re.Match[str], __: Context) -> Iterator[Claim]:
     yield Claim("title", "retired")

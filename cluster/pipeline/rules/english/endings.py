@@ -1,0 +1,254 @@
+"""What is so no longer, said without claiming anything new: "I eat meat again", "Rex died", "I lost my job".
+
+An ending takes back what was claimed before, or is known: its denial has the claim's value, so that `merge`
+closes it. Where nothing was claimed it says nothing; where several claims fit, it is unclear which is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from cluster.model import Memory, Message
+from cluster.pipeline.known_index import normalise
+from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.english.values import PET, gerund, inflect
+from cluster.pipeline.rules.slots import SLOTS
+
+_LONGEST: Final = 300
+"""Characters of a message that tells of it; a longer one tells a story."""
+_CLAUSE = re.compile(
+    r"[.!;,:\n\u2026\u2014]+|\s(?:and|but|so|because|since)\s(?=(?:i|we|my|our|now)\b)", re.I
+)
+_NOT_MEANT = re.compile(
+    r"[?\"\u201c\u201d]|\b(?:if|unless|almost|nearly|kidding|joking|dream(?:t|ed)?|would|could|might|should|"
+    r"may|"
+    r"maybe|perhaps|want|wants|wish|afraid|says?|said|thinks?|told|never|years ago|used to|when i was)\b",
+    re.I,
+)
+_BEFORE = (
+    r"\s*(?:(?:so|and|but|well|oh|ok|also|finally|then|update|news|sadly|yesterday|today|actually|turns out|"
+    r"guess what|last (?:night|week|month|year))\s+)*"
+)
+_I = (
+    rf"{_BEFORE}(?:(?:i|we)(?:'ve| have| had)?|i'm|we're|i am|we are)"
+    r"(?: (?:just|finally|already|also|now|recently|actually))*"
+)
+_WHEN = (
+    r"(?:\s+(?:any ?more|again|last|yesterday|today|this|in|after|because|when|since|for (?:good|now|my|"
+    r"ages)|"
+    r"a (?:while|week|month|year)|(?:two|three|a few|some) \w+ ago|now|completely|altogether|"
+    r"recently)\b.*)?\s*$"
+)
+_WHAT = r"(?P<what>[\w'-]+(?: [\w'-]+){0,2}?)"
+
+
+class _Ending(NamedTuple):
+    pattern: re.Pattern[str]
+    slots: frozenset[str]
+    """Names in SLOTS."""
+    says: str
+    """How the denial is worded: {s} who, {v} the value."""
+    fits: Callable[[str, str], bool]
+    """Whether it ends a claim, by what the clause names ("" if nothing) and the claim's value."""
+
+
+def _names(what: str, value: str) -> bool:
+    words = re.sub(r"^(?:my|our|the) (?:old )?", "", what.casefold())
+    return re.search(rf"(?<![a-z0-9]){re.escape(words)}(?![a-z0-9])", value.casefold()) is not None
+
+
+def _is(what: str, value: str) -> bool:
+    return normalise(what) == normalise(value)
+
+
+def _any(_: str, __: str) -> bool:
+    return True
+
+
+def _does(what: str, value: str) -> bool:
+    """Whether a habit ("runs every morning") is to do what is named ("run", "running")."""
+    verb, _, rest = what.casefold().partition(" ")
+    does, _, more = value.casefold().partition(" ")
+    stems = {does[:-1], does[:-2], f"{does[:-3]}y"} if does.endswith("s") else set()
+    same = any(verb in {stem, gerund(stem)} and inflect(stem) == does for stem in stems if stem)
+    return same and more.startswith(rest)
+
+
+def _only(*values: str) -> Callable[[str, str], bool]:
+    return lambda _, value: value.casefold() in values
+
+
+def _ending(pattern: str, slots: str, says: str, fits: Callable[[str, str], bool]) -> _Ending:
+    return _Ending(re.compile(pattern, re.I), frozenset(slots.split()), says, fits)
+
+
+_ENDINGS: Final = (
+    _ending(
+        rf"{_I} (?:no longer play|don't play|stopped (?:playing|learning|studying)|gave up(?: playing|"
+        rf" learning)?|"
+        rf"given up|quit|dropped) (?:the |my )?{_WHAT}(?: classes| class| lessons)?{_WHEN}",
+        "plays learning", "{s} gave up {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:(?:stopped|quit|gave up|given up|no longer) {_WHAT}{_WHEN}|"
+        rf"don't (?P<verb>\w+) (?:[\w' ]+ )?any ?more\s*$)",
+        "habit", "{s} gave up: {v}", _does,
+    ),
+    _ending(
+        rf"{_I} (?:(?:traded(?: in)?|crashed|totall?ed|wrecked|scrapped) )(?:my|our|the) {_WHAT}{_WHEN}",
+        "vehicle possession", "{s} no longer has {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:lost|quit|left|resigned from|walked out of) my job(?: (?:at|"
+        rf"with) [A-Z][\w&' -]*?)?{_WHEN}|"
+        rf"{_I} (?:was |got |been |were )+(?:fired|laid off|sacked|let go|made redundant){_WHEN}|"
+        rf"{_I} (?:unemployed|retired){_WHEN}",
+        "company", "{s} no longer works at {v}", _any,
+    ),
+    _ending(
+        rf"{_BEFORE}{_WHAT} (?:has |just )*(?:fired|sacked|laid off|let go of|dumped) me{_WHEN}",
+        "company", "{s} no longer works at {v}", _is,
+    ),
+    _ending(
+        rf"{_I} (?:(?:eat|eating|back to eating|back on) (?:meat|chicken|beef|pork|bacon|fish) again\b|"
+        rf"(?:started|"
+        r"begun|began|went back to) (?:eating|to eat) (?:some )?(?:meat|chicken|beef|pork|fish)\b|(?:gave up|"
+        r"stopped|quit) being (?:a )?(?:vegan|vegetarian)\b)",
+        "diet", "{s} is no longer {v}", _only("vegan", "vegetarian"),
+    ),
+    _ending(
+        rf"{_I} (?:(?:started|began|back to|went back to) )?(?:eat|drink|eating|"
+        rf"drinking) {_WHAT} again{_WHEN}",
+        "avoids avoids_drink", "{s} no longer avoids {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:smoke|smoking|(?:started|began|back to|went back to) smoking) again{_WHEN}",
+        "quit", "{s} smokes again", _only("smokes"),
+    ),
+    _ending(
+        rf"{_I} (?:not|no longer) (?:actually |really )?allergic to {_WHAT}{_WHEN}",
+        "allergy", "{s} is not allergic to {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:dropped out(?: of .*)?|graduated|finished (?:my (?:degree|studies|phd|master'?s)|uni|"
+        rf"university|college|school)){_WHEN}",
+        "school", "{s} no longer studies at {v}", _any,
+    ),
+    _ending(
+        rf"{_I} (?:have|got|found) a (?:new )?(?:boyfriend|girlfriend|partner){_WHEN}|{_I} (?:dating|seeing) "
+        rf"(?:someone|somebody){_WHEN}|{_I} in a relationship{_WHEN}|we're dating{_WHEN}",
+        "marital", "{s} is no longer {v}", _only("single"),
+    ),
+    _ending(
+        rf"{_I} (?:called off|cancelled|canceled) (?:the|our|my) (?:wedding|engagement){_WHEN}",
+        "marital", "{s} is no longer {v}", _only("engaged"),
+    ),
+)  # fmt: skip
+_PET_DIED = re.compile(
+    rf"{_BEFORE}(?:(?:my|our) (?:\w+ )??(?P<kind>{PET})(?: [A-Z][\w-]*)?|(?P<name>(?-i:[A-Z][\w-]*)))"
+    r" (?:has |had to be |was |just |sadly )*(?:died|passed(?: away)?|put down|put to sleep)\b|"
+    rf"{_I} (?:(?:lost|rehomed)|(?:had to )?(?:put|give|gave)) (?:(?:my|our) (?:\w+ )??(?P<kind2>{PET})"
+    r"(?: [A-Z][\w-]*)?|(?P<name2>(?-i:[A-Z][\w-]*)))(?: down| away| to sleep)?"
+    r"(?:\s+(?:last|yesterday|today|this|in|on|to)\b.*)?\s*$",
+    re.I,
+)
+
+
+def endings(message: Message, before: Sequence[Candidate], known: Sequence[Memory]) -> Iterator[Candidate]:
+    """The denials of what a message says is so no longer, of claims made `before` or `known`."""
+    text = message.content.replace("\u2019", "'")
+    if len(text) > _LONGEST or _NOT_MEANT.search(text):
+        return
+    standing = [
+        claim
+        for claim in (*before, *(memory for memory in known if memory.superseded_by is None))
+        if claim.attributes.get("speaker") == message.name
+    ]
+    if not standing:
+        return
+    for clause in _CLAUSE.split(text):
+        for ending in _ENDINGS:
+            if (match := ending.pattern.match(clause)) is None:
+                continue
+            named = match.groupdict()
+            what = named.get("what") or named.get("verb") or ""
+            fitting = {
+                normalise(_value(claim)): claim
+                for claim in _not_taken_back(standing)
+                if _slot(claim) in ending.slots and ending.fits(what, _value(claim))
+            }
+            if len(fitting) == 1:
+                ((_, claim),) = fitting.items()
+                yield _denial(claim, message, ending.says)
+        if (match := _PET_DIED.match(clause)) is not None:
+            kind, name = match["kind"] or match["kind2"], match["name"] or match["name2"]
+            for claim in _of_pet(_not_taken_back(standing), kind, name):
+                yield _denial(claim, message, "{s} no longer has {v}")
+
+
+def _not_taken_back(standing: Sequence[Candidate | Memory]) -> list[Candidate | Memory]:
+    """The claims that none after them denies."""
+    denied = {(_place(claim), normalise(_value(claim))) for claim in standing if _denies(claim)}
+    return [
+        claim
+        for claim in standing
+        if not _denies(claim) and (_place(claim), normalise(_value(claim))) not in denied
+    ]
+
+
+def _of_pet(
+    standing: list[Candidate | Memory], kind: str | None, name: str | None
+) -> list[Candidate | Memory]:
+    """That the speaker has the one pet of that kind or name; what it was called remains so."""
+    pets = [claim for claim in standing if claim.topic == "pet"]
+    kinds = {kind.lower()} if kind else {_kind(claim) for claim in pets if _value(claim) == name}
+    of_kind = [claim for claim in pets if _kind(claim) in kinds]
+    names = {_value(claim) for claim in of_kind if claim.subtopic != _kind(claim)}
+    had = [claim for claim in of_kind if claim.subtopic == _kind(claim)]
+    alone = len(names) <= 1 and all(re.match(r"(?:an?|one) ", _value(claim)) for claim in had)
+    return had if alone else []
+
+
+def _kind(claim: Candidate | Memory) -> str:
+    return (claim.subtopic or "").removesuffix("_name")
+
+
+def _slot(claim: Candidate | Memory) -> str | None:
+    return _NAMES.get(_place(claim))
+
+
+def _place(claim: Candidate | Memory) -> tuple[str | None, str | None]:
+    return claim.topic, claim.subtopic
+
+
+_NAMES: Final[dict[tuple[str | None, str | None], str]] = {
+    (SLOTS[name].topic, SLOTS[name].subtopic): name for ending in _ENDINGS for name in ending.slots
+}
+
+
+def _value(claim: Candidate | Memory) -> str:
+    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
+    return str(value or "")
+
+
+def _denies(claim: Candidate | Memory) -> bool:
+    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
+
+
+def _denial(claim: Candidate | Memory, message: Message, says: str) -> Candidate:
+    value = _value(claim)
+    return Candidate(
+        kind=claim.kind,
+        text=says.format(s=message.name or "User", v=value),
+        value=value,
+        topic=claim.topic,
+        subtopic=claim.subtopic,
+        profile_type=claim.profile_type,
+        negates=True,
+        attributes={"speaker": message.name} if message.name else {},
+        sources=(message.id,),
+        language="en",
+        event_time=message.event_time,
+    )

@@ -1,0 +1,71 @@
+"""What is so no longer, said without a new claim: what closes, and what must not."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.model import Message
+from cluster.pipeline.rules import RuleExtractor
+from tests.extraction_cases import SAID_AT
+
+
+async def denied(*said: str) -> list[str]:
+    messages = [
+        Message(
+            id=f"m{number}",
+            session="s",
+            role="user",
+            content=content,
+            event_time=SAID_AT + number,
+            created_at=SAID_AT,
+            tokens=1,
+        )
+        for number, content in enumerate(said)
+    ]
+    extraction = await RuleExtractor().extract(messages, earlier=(), known=())
+    return sorted(str(claim.value) for claim in extraction.candidates if claim.negates)
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "ended"),
+    [
+        ("I work at Bosch.", "I lost my job.", ["Bosch"]),
+        ("I work at Bosch.", "Bosch fired me.", ["Bosch"]),
+        ("I'm a vegetarian.", "Also, I eat meat again.", ["vegetarian"]),
+        ("I don't drink coffee.", "I'm drinking coffee again.", ["coffee"]),
+        ("I quit smoking.", "I started smoking again.", ["smokes"]),
+        ("I have a dog called Rex.", "Rex died yesterday.", ["a dog"]),
+        ("I have a cat.", "Our cat passed away.", ["a cat"]),
+        ("I play tennis.", "I gave up tennis because of my knee.", ["tennis"]),
+        ("I'm learning Greek.", "I quit Greek last week.", ["Greek"]),
+        ("I run every morning.", "I don't run anymore.", ["runs every morning"]),
+        ("I run every morning.", "I stopped running.", ["runs every morning"]),
+        ("I study law at Leiden.", "I dropped out.", ["Leiden"]),
+        ("I'm single.", "I have a boyfriend now!", ["single"]),
+        ("I'm engaged.", "We called off the wedding.", ["engaged"]),
+        ("I'm allergic to nuts.", "Turns out I'm not allergic to nuts.", ["nuts"]),
+        ("I drive a Golf.", "I crashed the Golf.", ["a Golf"]),
+    ],
+)
+async def test_what_ended_is_denied(before: str, said: str, ended: list[str]) -> None:
+    assert await denied(before, said) == ended
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("I work at Bosch.", "I almost lost my job."),
+        ("I work at Bosch.", "My brother lost his job."),
+        ("I run every morning.", "I stopped running at the lights."),
+        ("I run every morning.", "I don't run on Sundays."),
+        ("I'm single.", "I'm seeing a doctor."),
+        ("I have a dog called Rex.", "Tom died yesterday."),
+        ("I have two dogs, Rex and Bo.", "We lost Rex last week."),
+        ("I'm a vegetarian.", "Would you eat meat again?"),
+        ("I'm allergic to nuts.", "My brother is not allergic to nuts."),
+        ("I play tennis.", "I gave up chess."),
+        ("I study law at Leiden.", "My sister dropped out."),
+    ],
+)
+async def test_what_did_not_end_stays(before: str, said: str) -> None:
+    assert await denied(before, said) == []
