@@ -466,3 +466,12 @@ async def test_a_car_that_is_passed_on_is_had_no_longer() -> None:
 
 async def test_a_move_of_long_ago_is_a_move() -> None:
     assert await _found("那是老黄历了，我早搬到宁波了。") == {(HOME, "宁波")}
+
+
+@pytest.mark.parametrize("said", ["我家狗叫声特别大。", "我家猫叫春了。", "我在某大厂上班。"])
+async def test_what_is_no_name_is_none(said: str) -> None:
+    assert await _found(said) == set()
+
+
+async def test_a_late_hour_ends_no_habit() -> None:
+    assert ("habit/-routine", "每天早上跑步") not in await _found("我每天早上跑步。", "不早了，睡了。")

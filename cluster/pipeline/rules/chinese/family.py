@@ -150,7 +150,12 @@ def _pet_called(text: str) -> str | None:
     value = END_PARTICLES.sub("", text).strip("“”\"' ")
     return (
         value
-        if value and len(value) <= 12 and not CONTEXT_BOUND.search(value) and value[0] not in "了得个不"
+        if value
+        and len(value) <= 12
+        and not CONTEXT_BOUND.search(value)
+        and value[0] not in "了得个不声唤"
+        and value != "春"
+        and not re.search(r"特别|非常|很", value)
         else None
     )
 
