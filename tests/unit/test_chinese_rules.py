@@ -342,6 +342,7 @@ async def test_one_may_tell_of_oneself_after_a_colon() -> None:
         "我昨天看了一下。",
         "我打算明天跟老板谈谈。",
         "我养了两条鱼，都死了。",
+        "我养了一只猫，叫咪咪，去年走丢了。",
         "我有一辆丰田，上个月卖了。",
         "小王辞职了，打算去创业。",
         "我从昨天就开始发烧。",
@@ -475,3 +476,8 @@ async def test_what_is_no_name_is_none(said: str) -> None:
 
 async def test_a_late_hour_ends_no_habit() -> None:
     assert ("habit/-routine", "每天早上跑步") not in await _found("我每天早上跑步。", "不早了，睡了。")
+
+
+async def test_a_move_back_is_a_move() -> None:
+    found = await _found("我住在北京。", "我搬到上海了。", "后来又搬回天津了。")
+    assert (HOME, "天津") in found

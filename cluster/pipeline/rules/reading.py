@@ -165,7 +165,8 @@ def read_chinese(
             break
         when, carried = when or carried, None
         if last and last[-1].slot in _HAD and zh.gone(bare):
-            while found and found[-1].claim in last:
+            lost = last[-1].about
+            while found and found[-1].claim.slot in _HAD and found[-1].claim.about == lost:
                 found.pop()
             continue
         if (follow_up := _follow_up(bare, last)) is not None:
