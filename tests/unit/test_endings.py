@@ -37,6 +37,7 @@ async def denied(*said: str) -> list[str]:
         ("I have a dog called Rex.", "Rex died yesterday.", ["a dog"]),
         ("I have a cat.", "Our cat passed away.", ["a cat"]),
         ("I play tennis.", "I gave up tennis because of my knee.", ["tennis"]),
+        ("I play the clarinet.", "I gave up the clarinet too, no time.", ["clarinet"]),
         ("I'm learning Greek.", "I quit Greek last week.", ["Greek"]),
         ("I run every morning.", "I don't run anymore.", ["runs every morning"]),
         ("I run every morning.", "I stopped running.", ["runs every morning"]),

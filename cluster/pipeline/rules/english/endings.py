@@ -36,7 +36,8 @@ _I = (
     r"(?: (?:just|finally|already|also|now|recently|actually))*"
 )
 _WHEN = (
-    r"(?:\s+(?:any ?more|again|last|yesterday|today|this|in|after|because|when|since|for (?:good|now|my|"
+    r"(?:\s+(?:any ?more|again|too|as well|last|yesterday|today|this|in|after|because|when|since|"
+    r"for (?:good|now|my|"
     r"ages)|"
     r"a (?:while|week|month|year)|(?:two|three|a few|some) \w+ ago|now|completely|altogether|"
     r"recently)\b.*)?\s*$"
