@@ -150,8 +150,10 @@ class Searching:
             if missing:
                 resident.put_messages(await self._store.get_messages(subject, missing))
             vector = None if request.vector is None else vector_from_bytes(request.vector)
-            # of what was said often only the copies may be proposed: what stands for them is ranked too
-            wanted.update(m.id for i in request.message_ids for m in resident.hot.memories_on(i))
+            # Of what was said often only the copies may be proposed: what stands for them is ranked too. An
+            # index that is behind may propose what was deleted: that stands for nothing.
+            there = [i for i in request.message_ids if resident.hot.message(i) is not None]
+            wanted.update(memory.id for i in there for memory in resident.hot.memories_on(i))
             spec = self._spec(resident, query, len(wanted) + 1)
 
             def is_wanted(unit: Memory | Message) -> bool:
