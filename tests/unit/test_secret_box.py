@@ -15,7 +15,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 def test_a_secret_comes_back_for_its_owner_only() -> None:
     box = SecretBox(KEY)
     sealed = box.seal("sk-秘密", "acme")
-    assert "sk" not in sealed
+    assert "sk-秘密".encode() not in base64.b64decode(sealed)
     assert sealed != box.seal("sk-秘密", "acme")
     assert SecretBox(KEY).open(sealed, "acme") == "sk-秘密"
     for other, owner in ((box, "acme\0vip"), (SecretBox(KEY[::-1]), "acme"), (SecretBox(None), "acme")):
