@@ -50,7 +50,7 @@ class _Window:
 
     def __init__(self, per_minute: float) -> None:
         self._limit = max(per_minute, 1.0)
-        self._seconds = MINUTE * self._limit / per_minute
+        self._seconds = MINUTE if per_minute >= 1 else MINUTE / per_minute
         self._spent: deque[list[float]] = deque()
         self._sum = 0.0
 

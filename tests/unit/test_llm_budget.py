@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cluster.llm.budget import MAX_WAIT, MINUTE, Budget, Limits
@@ -101,6 +101,7 @@ async def test_calls_at_a_time_are_bounded_also_when_one_fails() -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@example(limit=7, actors=3, pauses=[0, 0, 0])
 @given(
     limit=st.integers(1, 20),
     actors=st.integers(1, 5),
