@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
+from cluster.sqlite_locks import enter_wal
 from memgrid.errors import Unavailable
 
 SCHEMA_VERSION: Final = 3
@@ -279,7 +280,8 @@ class IndexFile:
 
     def _prepare(self, connection: sqlite3.Connection) -> str:
         """Create the schema if the file is new; the incarnation. Raises DatabaseError when it is no good."""
-        connection.execute("PRAGMA journal_mode = WAL")
+        if self._directory is not None:
+            enter_wal(connection, LOCK_TIMEOUT)
         connection.execute("PRAGMA synchronous = NORMAL")
         with _transaction(connection, "BEGIN IMMEDIATE"):
             version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 
 from cluster.ids import Clock, system_clock
 from cluster.model import HOUR_MS, Change, Changes, Claim, Head, Message, Millis, Run
+from cluster.sqlite_locks import is_busy
 from cluster.wide_store import codec, sqlite_reads, sqlite_writes
 from cluster.wide_store.data_dir import prepare_data_dir
 from cluster.wide_store.port import (
@@ -36,7 +37,7 @@ from cluster.wide_store.port import (
     check_run_record,
 )
 from cluster.wide_store.prepared_commit import prepare_commit, prepare_replay
-from cluster.wide_store.sqlite_database import Database, Row, is_busy, rows, statements
+from cluster.wide_store.sqlite_database import Database, Row, rows, statements
 from cluster.wide_store.sqlite_writes import Place
 from memgrid.errors import InvalidInput, Overloaded, Unavailable
 from memgrid.subject import Subject, shard_of

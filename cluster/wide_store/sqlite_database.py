@@ -15,13 +15,13 @@ import functools
 import re
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from cluster.sqlite_locks import enter_wal
 from cluster.wide_store.sqlite_writer import Writer
 from memgrid.errors import InvalidInput, Unavailable
 
@@ -45,11 +45,6 @@ def statements() -> dict[str, str]:
 def rows(connection: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Row]:
     """All rows: a statement that is left half-read would hold its snapshot for ever."""
     return connection.execute(statement, parameters).fetchall()
-
-
-def is_busy(error: sqlite3.OperationalError) -> bool:
-    """Another process holds the lock."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Database:
@@ -117,16 +112,7 @@ class Database:
 
     def _make_durable(self, connection: sqlite3.Connection) -> None:
         if self._path is not None:
-            deadline = time.monotonic() + self._busy_timeout
-            while True:
-                try:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    break
-                except sqlite3.OperationalError as error:
-                    # Entering WAL needs the file alone, and SQLite does not wait for that by itself.
-                    if not is_busy(error) or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.01)
+            enter_wal(connection, self._busy_timeout)
             connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is not left in free pages
