@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -20,8 +21,8 @@ from cluster.ids import Clock
 from cluster.model import Memory, Message, Millis
 from cluster.pipeline.recalled import without_recalled
 from cluster.pipeline.rules.extractor import HUMAN_ROLES
+from cluster.pipeline.rules.sentences import sentences_of
 from cluster.retrieval.hot_subject import HotSubject, RankSpec
-from cluster.retrieval.overtaken import says_only
 from cluster.retrieval.results import Ranked
 from cluster.summaries import summaries_of
 from cluster.tokens import count_tokens
@@ -32,7 +33,9 @@ from memgrid.subject import Subject
 _POOL: Final = 5
 """Results looked at for each place in a context block: some messages among them turn out not to fit."""
 _SHARE: Final = 0.6
-"""In sections, a memory goes before messages if it scores at least this share of the best result."""
+"""A memory goes before messages if it scores at least this share of the best result."""
+_KEPT: Final = 1 / 3
+"""Share of the plain list that is for memories, however well messages fit."""
 
 
 class _Relevant(NamedTuple):
@@ -108,28 +111,24 @@ class Contexts:
     def _relevant(
         self, resident: Resident, query: ContextQuery, question: _Question, given: Sequence[Given]
     ) -> _Relevant:
-        """The `limit` best. The plain list is of memories, and people's own messages fill what places are
-        left. In sections messages are marked as such, and go before memories that are far behind them."""
+        """The `limit` best; memories go before messages, unless they are far behind the best result.
+
+        The plain list is of memories: some places are theirs whatever was said, and of messages it takes only
+        what people stated."""
         listed = query.plain and query.template is None
         shared = {each.memory.id: each for each in given if question.wanted(each.memory)}
         hot = resident.hot
-        if listed:
-            ranked = hot.search(question.spec(query.limit, types=("memory",)), *question.asked)
-        else:
-            outdated = _outdated(hot, question.now)
-            ranked = hot.search(question.spec(query.limit * _POOL, without=outdated), *question.asked)
+        spec = question.spec(query.limit * _POOL, without=_outdated(hot, question.now))
+        ranked = hot.search(spec, *question.asked)
         if shared:
             others = HotSubject(self._dimension)
             others.put_memories((each.memory, each.vector) for each in shared.values())
             among = msgspec.structs.replace(question.spec(query.limit), predicate=None)
             ranked = [*ranked, *others.search(among, *question.asked)]
+        least = max((hit.score for hit in ranked), default=0.0) * _SHARE
+        ranked.sort(key=lambda hit: (hit.kind != "memory" or hit.score < least, -hit.score))
         if listed:
-            ranked.sort(key=lambda hit: -hit.score)
-            if len(ranked) < query.limit:
-                ranked += self._own_words(resident, query, question)
-        else:
-            least = max((hit.score for hit in ranked), default=0.0) * _SHARE
-            ranked.sort(key=lambda hit: (hit.kind != "memory" or hit.score < least, -hit.score))
+            ranked = self._listed(hot, ranked, query.limit, question)
         found = _Relevant([], [], {hit.id: round(hit.score, 6) for hit in ranked})
         for hit in ranked:
             if len(found.memories) + len(found.messages) == query.limit:
@@ -142,23 +141,19 @@ class Contexts:
                 found.messages.extend(without_recalled([message], resident.known))
         return found
 
-    def _own_words(self, resident: Resident, query: ContextQuery, question: _Question) -> list[Ranked]:
-        """Messages of people that say more than the memories made of them, and nothing outdated."""
-        hot = resident.hot
-
-        def own(unit: Memory | Message) -> bool:
-            return isinstance(unit, Message) and unit.role in HUMAN_ROLES and question.wanted(unit)
-
-        spec = question.spec(
-            query.limit * _POOL, types=("message",), without=_outdated(hot, question.now), predicate=own
-        )
-        ranked = hot.search(spec, *question.asked)
-        return [
-            hit
-            for hit in ranked
-            if (message := hot.message(hit.id)) is not None
-            and not says_only(message.content, (memory.text for memory in hot.memories_on(hit.id)))
-        ]
+    def _listed(
+        self, hot: HotSubject, ranked: Sequence[Ranked], limit: int, question: _Question
+    ) -> list[Ranked]:
+        """The same results for a plain list: memories in the first places of `_KEPT`, no questions and
+        nothing that assistants said."""
+        memories = [hit for hit in ranked if hit.kind == "memory"]
+        if len(memories) < limit:
+            known = {hit.id for hit in memories}
+            more = hot.search(question.spec(limit, types=("memory",)), *question.asked)
+            memories += [hit for hit in more if hit.id not in known]
+        first = memories[: math.ceil(limit * _KEPT)]
+        others = [hit for hit in ranked if hit not in first and (hit.kind == "memory" or _stated(hot, hit))]
+        return [*first, *others, *(hit for hit in memories if hit not in first and hit not in others)]
 
 
 class _Question(NamedTuple):
@@ -180,7 +175,6 @@ class _Question(NamedTuple):
         *,
         types: tuple[ResultType, ...] = ("memory", "message"),
         without: frozenset[str] = frozenset(),
-        predicate: Callable[[Memory | Message], bool] | None = None,
     ) -> RankSpec:
         """By meaning and words where there is a vector, else by words."""
         return RankSpec(
@@ -188,7 +182,7 @@ class _Question(NamedTuple):
             limit=limit,
             types=types,
             without=without,
-            predicate=predicate or (None if self.wanted.everything else self.wanted),
+            predicate=None if self.wanted.everything else self.wanted,
         )
 
 
@@ -196,6 +190,16 @@ def _outdated(hot: HotSubject, now: Millis) -> frozenset[str]:
     """Messages that say something which is no longer so."""
     return frozenset(
         source for memory in hot.memories() if not memory.is_current(now) for source in memory.sources
+    )
+
+
+def _stated(hot: HotSubject, hit: Ranked) -> bool:
+    """Whether it is a message in which a person says something, and does not only ask."""
+    message = hot.message(hit.id)
+    return (
+        message is not None
+        and message.role in HUMAN_ROLES
+        and not all(sentence.question for sentence in sentences_of(message.content))
     )
 
 

@@ -188,9 +188,9 @@ class MemoriesApi(Sender):
         block = await client.context("zhangsan", "周末有什么活动推荐？", max_tokens=500)
         prompt = block.context + "\\n\\n" + question
 
-        It is a list of memories; what people said fills the places they leave. `plain=False` gives sections:
-        profile, events, facts, summary, latest messages; `template` lays them out your way, with {profile},
-        {events}, {facts}, {summary} and {recent}.
+        It is a list of memories, and of what people said where no memory comes near it. `plain=False` gives
+        sections: profile, events, facts, summary, latest messages; `template` lays them out your way, with
+        {profile}, {events}, {facts}, {summary} and {recent}.
         """
         request = build(
             ContextQuery,

@@ -146,6 +146,19 @@ async def test_a_context_puts_memories_before_what_was_said(ask: Asking) -> None
     assert block.context.splitlines()[1:] == ["- I like green tea", "- user: green tea green tea"]
 
 
+async def test_a_context_has_what_was_said_where_no_memory_comes_near_it(ask: Asking) -> None:
+    await ask.add(LI, "I like jazz", "I live in Hangzhou", "I have a cat", wait=True)
+    await ask.add(LI, "dinosaur drawings all over the kitchen again", "What dinosaur drawings, all over?")
+    message = "a gift for dinosaur drawings"
+    block = await ask("context", LI, message=message, limit=3)
+    assert block.context.splitlines()[3] == "- user: dinosaur drawings all over the kitchen again"
+    assert (len(block.memory_ids), len(block.message_ids)) == (2, 1)
+    alone = await ask("context", LI, message=message, limit=1)
+    assert (len(alone.memory_ids), len(alone.message_ids)) == (1, 0), "a place is a memory's whatever was said"
+    near = await ask("context", LI, message="jazz in Hangzhou with a cat", limit=3)
+    assert len(near.memory_ids) == 3
+
+
 async def test_a_context_lists_memories_and_neither_small_talk_nor_what_is_no_longer_so() -> None:
     async with running_owner() as ask:
         for _ in range(8):
