@@ -80,7 +80,8 @@ _HE = word_list(
 )
 _PLURAL = r"parents|grandparents|in-laws|kids|children"
 _PERSON = (
-    r"friends?|boss|colleagues?|co-?workers?|teachers?|doctors?|neighbou?rs?|guys?|m[ae]n|wom[ae]n|girls?|boys?|"
+    r"friends?|boss|colleagues?|co-?workers?|teachers?|doctors?|neighbou?rs?|guys?|m[ae]n|wom[ae]n|"
+    r"girls?|boys?|"
     r"lady|ladies|coach|therapist|nurse|manager|clients?|customers?|roommates?|flatmates?|ex|people|person|"
     r"student|classmate|landlord|landlady|stranger|family|families|baby|babies"
 )
@@ -164,6 +165,37 @@ def chinese_relative(clause: str, heard: Heard) -> tuple[str, int] | None:
     return None if word is None else (f"我{word}", len(found["p"]))
 
 
+_ALLERGIC_TO_IT = re.compile(
+    r"(?P<said>(?:i'm|i am|im) (?:(?:also|really|very|badly|actually) )*allergic to) (?:them|it)\b", re.I
+)
+_ALLERGENS = re.compile(
+    r"\b(?P<v>peanut|nut|almond|cashew|walnut|hazelnut|kiwi|strawberrie|mango|avocado|banana|apple|peach|"
+    r"prawn|shrimp|oyster|mussel|crab|lobster|egg|sesame|soy|soya|wheat|latex|penicillin|pollen|cat|dog|"
+    r"horse|"
+    r"rabbit|hamster|shellfish|lupin|celery|mustard|tomatoe|bee sting|wasp sting|ibuprofen|"
+    r"aspirin)(?P<s>s)?\b",
+    re.I,
+)
+
+
+def what_allergic_to(clause: str, heard: Heard) -> str | None:
+    """ "I'm allergic to them" with what they are; None where it is anything else, or more than one thing that
+    people are allergic to was mentioned before."""
+    found = _ALLERGIC_TO_IT.match(clause)
+    said = f"{heard.earlier}\n{heard.reply}\n{heard.here}"
+    if found is None or len(said) > MAX_HEARD:
+        return None
+    things = {match["v"].lower() for match in _ALLERGENS.finditer(said)}
+    if len(things) != 1:
+        return None
+    (thing,) = things
+    plural = thing if thing in _UNCOUNTED else f"{thing}s"
+    return f"{found['said']} {plural}{clause[found.end() :]}"
+
+
+_UNCOUNTED = word_list(
+    "sesame soy soya wheat latex penicillin pollen shellfish lupin celery mustard ibuprofen aspirin"
+)
 _BEGINNING = re.compile(r"(?:^|(?<=[.!?\n]))\W*[A-Z][a-z]+\b(?! (?:is|was|has|had)\b)")
 """A word that is capitalised because a sentence begins with it."""
 _ANYONE = re.compile(r"\b(?:he|she|they|his|her|him|their|them)\b", re.I)

@@ -111,6 +111,7 @@ class RuleExtractor:
                     found.append(mistaken[1])
                 elif reading.correction is not None:
                     found.extend(_corrected(before, reading.correction, message))
+            found = [claim for claim in found if not _is_known_employer(claim, candidates, known)]
             latest[message.name] = len(candidates)
             found.extend(corrections(message, candidates, known))
             found.extend(called_off(message, candidates, known))
@@ -121,6 +122,19 @@ class RuleExtractor:
             found.extend(endings(message, [*candidates, *denials], known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)
+
+
+def _is_known_employer(claim: Candidate, before: Sequence[Candidate], known: Sequence[Memory]) -> bool:
+    """Whether a home is where its speaker is known to work: "I've moved to Bosch"."""
+    home, company = SLOTS["residence"], SLOTS["company"]
+    if (claim.topic, claim.subtopic) != (home.topic, home.subtopic) or claim.value is None or claim.negates:
+        return False
+    return any(
+        (one.topic, one.subtopic) == (company.topic, company.subtopic)
+        and one.attributes.get("speaker") == claim.attributes.get("speaker")
+        and (one.value if isinstance(one, Candidate) else one.attributes.get("value")) == claim.value
+        for one in (*before, *known)
+    )
 
 
 class _Reading(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Final
 from cluster.model import Memory, Message
 from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.sentences import with_apostrophes
 from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 300
@@ -63,7 +64,7 @@ def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory
     """The denials of belongings, pastimes and employers, claimed before or known, that are let go of."""
     if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
         return
-    for clause in _CLAUSE.split(message.content.replace("\u2019", "'")):
+    for clause in _CLAUSE.split(with_apostrophes(message.content)):
         if _ZH_ONLY_WANTED.search(clause):
             continue
         match = _CHINESE.match(clause.strip()) or _ENGLISH.match(clause) or _LEFT.match(clause)

@@ -33,6 +33,11 @@ EN_OCCUPATIONS = word_list(
     surgeon surveyor tailor teacher technician therapist trader trainer translator treasurer trucker
     tutor veterinarian vet videographer violinist vlogger waiter waitress webmaster welder writer
     youtuber zoologist retiree
+    anaesthetist anesthesiologist barrister beautician beekeeper bouncer bricklayer cardiologist
+    caretaker carer chaplain childminder crofter decorator dermatologist dispatcher dietician fitter foreman
+    forester gp glazier joiner locum masseur masseuse oncologist osteopath paediatrician picker plasterer
+    podiatrist porter postie registrar assistant scaffolder shepherd sommelier stonemason sysadmin tiler
+    undertaker underwriter upholsterer warden welder zookeeper headteacher radiotherapist sonographer
     """
 )
 EN_RELATIONS = {
@@ -51,6 +56,10 @@ EN_RELATIONS = {
     "mother-in-law": "mother-in-law",
     "father-in-law": "father-in-law", "sister-in-law": "sister-in-law",
     "brother-in-law": "brother-in-law",
+    "gf": "girlfriend", "bf": "boyfriend", "missus": "wife", "gran": "grandmother", "nan": "grandmother",
+    "grandad": "grandfather", "granddad": "grandfather", "mam": "mother", "mummy": "mother",
+    "mommy": "mother",
+    "daddy": "father", "auntie": "aunt", "aunty": "aunt",
 }  # fmt: skip
 EN_FRIENDS = {
     "best friend": "best friend", "friend": "friend", "mate": "friend", "buddy": "friend",
@@ -109,6 +118,20 @@ EN_CONDITIONS = word_list(
     "chronic migraines",
     "hay fever", "heart disease", "kidney disease", "lactose intolerance", "gluten intolerance",
 }  # fmt: skip
+EN_EMPLOYERS = word_list(
+    """
+    siemens bosch google microsoft apple amazon meta facebook netflix tesla nvidia intel amd ibm oracle sap
+    cisco samsung sony lg huawei tencent alibaba bytedance baidu xiaomi lenovo dell hp accenture deloitte kpmg
+    pwc ey mckinsey bcg bain capgemini infosys wipro tcs cognizant airbus boeing bmw audi volkswagen mercedes
+    porsche toyota honda hyundai ford nissan volvo philips nokia ericsson vodafone telefonica verizon at&t
+    comcast disney spotify uber lyft airbnb stripe paypal shopify salesforce adobe atlassian dropbox slack
+    github gitlab openai anthropic deepmind palantir databricks snowflake twitter linkedin tiktok snapchat
+    pinterest reddit zalando ikea lidl aldi tesco sainsbury's asda waitrose ocado walmart target costco
+    starbucks mcdonald's unilever nestle nestlé pfizer novartis roche bayer basf astrazeneca gsk moderna merck
+    jpmorgan barclays hsbc santander citigroup citi ubs revolut monzo klarna n26 visa mastercard fedex ups dhl
+    shell bp total exxon chevron ryanair easyjet lufthansa delta kpn bbc cnn nhs
+    """
+)
 EN_INDUSTRIES = word_list(
     """
     finance marketing tech technology it hr sales advertising healthcare education construction

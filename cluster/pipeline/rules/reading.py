@@ -15,6 +15,7 @@ from cluster.pipeline.rules.antecedents import (
     chinese_relative,
     english_clause,
     is_alone,
+    what_allergic_to,
 )
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
@@ -23,6 +24,7 @@ from cluster.pipeline.rules.chinese.values import RELATION, occupation_of
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
 from cluster.pipeline.rules.english.answers import answered
+from cluster.pipeline.rules.english.employers import is_employer
 from cluster.pipeline.rules.english.values import Context as EnglishContext
 from cluster.pipeline.rules.lexicon import ZH_PETS
 from cluster.pipeline.rules.sentences import DATE_BASE, Sentence
@@ -91,7 +93,7 @@ class Said(NamedTuple):
 def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) -> list[Said]:
     """The claims of an English sentence."""
     found = _birthday(sentence, said_at)
-    if en.HYPOTHETICAL.search(sentence.text):
+    if en.UNREAL.search(sentence.text):
         return found
     text, mentions = sentence.text, []
     if _MAY_HAVE_DATE.search(text):
@@ -102,6 +104,8 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
         found.extend(Said(claim, sentence, None) for claim in english.presupposed(text))
     clauses = en.split_clauses(text, question=sentence.question)
     for number, clause in enumerate(clauses):
+        if en.CONDITIONAL.search(clause):
+            break
         if reported and not _BUT_I.match(clause):
             continue
         if number and _BECAUSE.match(clause) and _NOT.search(clauses[number - 1]):
@@ -112,14 +116,26 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
             continue
         when, carried = when or carried, None
         said_before = heard._replace(here=f"{heard.here} {', '.join(clauses[:number])}")
-        begun = heard.here or any(map(en.strip_opener, clauses[:number]))
-        whole = None if begun else answered(bare, heard.reply)
+        begun = any(map(en.strip_opener, clauses[:number]))
+        whole = None if heard.here or begun else answered(bare, heard.reply)
         bare = en.strip_opener(whole or bare)
-        bare = english_clause(bare, said_before) or (
-            en.with_subject(bare) if not number and not sentence.question and is_alone(heard) else bare
+        bare = (
+            english_clause(bare, said_before)
+            or what_allergic_to(bare, said_before)
+            or (en.with_subject(bare) if not begun and is_alone(heard) else bare)
         )
-        context = EnglishContext(dated=when is not None, future=_is_future(when, said_at))
-        found.extend(Said(claim, sentence, when, number) for claim in english.claims_in(bare, context))
+        context = EnglishContext(
+            dated=when is not None,
+            future=_is_future(when, said_at),
+            vague=when is not None and when.precision != "day",
+        )
+        claims = english.claims_in(bare, context)
+        said = f"{heard.earlier} {heard.reply} {heard.here} {sentence.text}"
+        found.extend(
+            Said(claim, sentence, when, number)
+            for claim in claims
+            if not (claim.slot == "residence" and claim.dated and is_employer(claim.value, said, bare))
+        )
         reported = en.REPORTED.search(bare) is not None
     return _with_causes(
         found,

@@ -29,7 +29,8 @@ _QUOTED = re.compile(
 _OPEN_QUOTE = re.compile(r"[“「『].*\Z", re.S)
 _HANDED_OVER = re.compile(
     r"(?P<asked>\b(?:this|these|the following|that) (?:\w+ ){0,2}(?:poem|text|e-?mail|message|paragraph|"
-    r"story|letter|lyrics|song|essay|post|tweet|review|bio|profile|cv|resume|quote|passage|article|dialogue|speech|"
+    r"story|letter|lyrics|song|essay|post|tweet|review|bio|profile|cv|resume|quote|passage|article|"
+    r"dialogue|speech|"
     r"joke|caption|note)s?\b[^\n]{0,80})\n\s*\n.*\Z"
     r"|\n\s*\n[ \t]*(?:dear|hi|hello|hey) [^\n,]{1,40},[ \t]*\n.*\Z",
     re.I | re.S,
@@ -67,6 +68,12 @@ _ZH_HANDS_OVER = re.compile(
     r"|^(?![^\n]*(?:情况|信息|症状|条件|背景|记[住下得]))[^\n]{0,40}(?:写了|写的|看看|看下|如下|怎么样|怎么改)[^\n]{0,12}[:：]\s*\n"
 )
 """Asks for work on a text, whatever the work: "帮我改下自我介绍：大家好…"."""
+_BARE_CONTRACTION = re.compile(
+    r"\b(?:(?P<t>do|does|did|is|are|was|were|have|has|ca|wo|would|could|should)nt"
+    r"|(?P<of>i|you|we|they)(?P<ve>ve)|(?P<im>i)m|(?P<s>he|she|that|what|there)s|(?P<re>you|they)re"
+    r"|(?P<my>my) name(?=s (?!are|were)[a-z])s)\b",
+    re.I,
+)
 _URL = re.compile(r"https?://|www\.\w|\w@\w+\.\w")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z0-9]")
@@ -85,6 +92,21 @@ class Sentence(NamedTuple):
     quotes: tuple[str, ...]
 
 
+def with_apostrophes(text: str) -> str:
+    """English with the apostrophes that were typed otherwise or left out: "I dont", "im", "my names Kev"."""
+    text = text.replace("\u2019", "'").replace("\u2018", "'")
+    return _BARE_CONTRACTION.sub(_contracted, text)
+
+
+def _contracted(match: re.Match[str]) -> str:
+    word = match[0]
+    if match["t"]:
+        return f"{word[:-1]}'{word[-1]}"
+    if match["my"] or match["im"] or match["s"]:
+        return f"{word[:-1]}'{word[-1]}"
+    return f"{word[:-2]}'{word[-2:]}"
+
+
 def unmask(text: str, quotes: tuple[str, ...]) -> str:
     """`text` with its quoted spans again."""
     return MASKS.sub(lambda m: quotes[i] if 0 <= (i := ord(m[0]) - _QUOTE_BASE) < len(quotes) else "", text)
@@ -94,7 +116,7 @@ def sentences_of(content: str) -> Iterator[Sentence]:
     """The sentences of a message, in order; code, quotations of others, links and long runs left out."""
     text = content[:MAX_SCANNED]
     text = MASKS.sub(" ", text)
-    text = text.replace("\u2019", "'").replace("\u2018", "'").replace("\u00a0", " ").replace("\r", "\n")
+    text = with_apostrophes(text).replace("\u00a0", " ").replace("\r", "\n")
     if "\n" in text:
         text = _HANDED_OVER.sub(lambda match: match["asked"] or "", text)
     if "`" in text or "~~~" in text:

@@ -48,6 +48,7 @@ SLOTS: dict[str, Slot] = {
         "basic_info", "nationality", PERSONAL,
         "{s}'s nationality is {v}", "{s}的国籍是{v}", True,
     ),
+    "religion": Slot("basic_info", "religion", PERSONAL, "{s} is {v}", "{s}的信仰是{v}"),
     "language": Slot("basic_info", "language_spoken", PERSONAL, "{s} speaks {v}", "{s}会说{v}"),
     "trait": Slot("psychological", "personality", OTHER, "{s} is {v}", "{s}的性格特点：{v}"),
     "fear": Slot("psychological", "fear", OTHER, "{s} is afraid of {v}", "{s}怕{v}"),

@@ -15,7 +15,9 @@ _RULES = [
     for concern in (who, work, partings, family, tastes, health, belongings, doings)
     for rule in concern.RULES.rules
 ]
-_FIRST_PERSON = re.compile(r"\b(?:i|i'm|im|my|our|we|me|this is)\b", re.I)
+_FIRST_PERSON = re.compile(
+    r"\b(?:i|i'm|im|my|our|we|me|this is|(?:speaking|asking|talking|writing) as)\b", re.I
+)
 
 
 def presupposed(text: str) -> list[Claim]:

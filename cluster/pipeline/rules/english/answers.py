@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from cluster.pipeline.rules.english.clauses import strip_opener
-from cluster.pipeline.rules.english.values import NAME, PET
+from cluster.pipeline.rules.english.values import NAME, NUMBER, PET
 
 _LONGEST: Final = 400
 """Characters of what was said before, at its end, in which the question is looked for."""
@@ -25,6 +25,7 @@ _NOTHING = re.compile(
     r"any|all|both|neither|call|old|young|too)\b(?!')",
     re.I,
 )
+_NO_MORE_THAN = re.compile(r"^(?:just|only) (?=[\w-]+\W*$)", re.I)
 _IT_IS = r"(?:(?:it's|its|it is|that's|that is|this is|they're|in|at|for|from)\s+)*"
 _A_NAME = rf"{_IT_IS}{NAME}(?=[\s,.!;]*(?:$|[,.;!(]|\sand\b|\sbut\b))"
 _YOUR_WORK = (
@@ -69,6 +70,33 @@ _ASKED: Final = tuple(
             "{whose} name is {v}",
         ),
         (
+            r"(?:do you have|have you got|got) (?:any )?(?:(?:pets|animals|kids|children|siblings|"
+            r"brothers|sisters)\b"
+            r"[^?]*)",
+            rf"(?:i have |i've got )?(?P<v>(?:{NUMBER}) [^.!?]+)$",
+            "I have {v}",
+        ),
+        (
+            r"(?:do you have|have you got|are there|got) any (?:food )?(?:allergies|dietary [a-z]+|"
+            r"intolerances)\b[^?]*",
+            r"(?:(?:just|only|to) )*(?P<v>(?:pea)?nuts|shellfish|gluten|dairy|eggs?|latex|penicillin|"
+            r"pollen|cats|dogs|"
+            r"sesame|soy|soya|wheat|tree nuts|strawberries)(?=\W*$|[,.;!]| and\b)",
+            "I'm allergic to {v}",
+        ),
+        (
+            r"(?:what (?:are you|do you) (?:(?:going|planning|hoping) to )?study(?:ing)?|what(?:'s| is) "
+            r"your major)\b[^?]*",
+            r"(?:i study |i'm studying |it's )?(?P<v>[a-z]{5,}(?: (?:and )?[a-z]+){0,3})(?=\W*$|[,.;!])",
+            "my major is {v}",
+        ),
+        (
+            r"(?:what (?:sort|kind|type)s? of|which) (?P<kind>books|music|films|movies|food|games|shows)"
+            r" (?:do you (?:like|enjoy|love|listen to|read|watch|play|prefer)|are you into)\b[^?]*",
+            r"(?P<v>(?!i\b)[a-z][\w &'-]{2,25}?)(?=\W*$|,)",
+            "I like {v} {kind}",
+        ),
+        (
             rf"what(?:'s| is) (?:your|the) (?P<pet>{PET})(?:'s name| called)",
             _A_NAME,
             "my {pet} is called {v}",
@@ -104,7 +132,8 @@ def answered(clause: str, reply: str) -> str | None:
         if no and placed and (named := re.match(_A_NAME, clause[no.end() :], re.I)):
             return f"{placed['said']} {named['v']}"
         return None
-    if _NOTHING.match(clause := strip_opener(clause)):
+    clause = _NO_MORE_THAN.sub("", strip_opener(clause))
+    if _NOTHING.match(clause):
         return None
     for asked, answer, said in _ASKED:
         if (of := asked.match(question)) is not None:
@@ -112,7 +141,7 @@ def answered(clause: str, reply: str) -> str | None:
                 continue
             groups = of.groupdict()
             whose = groups.get("whose") or {"he": "his", "she": "her"}.get(groups.get("who") or "")
-            return said.format(v=found["v"], whose=whose, pet=groups.get("pet"))
+            return said.format(v=found["v"], whose=whose, pet=groups.get("pet"), kind=groups.get("kind"))
     return None
 
 

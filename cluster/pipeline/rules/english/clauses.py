@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 
-HYPOTHETICAL = re.compile(
-    r"\b(?:if|unless|would|wouldn't|could|might|"
-    r"(?:maybe|perhaps|possibly|probably)(?! (?:\d|once|twice|(?:two|three|four|five|six) times))|"
-    r"imagine|suppose|supposing|pretend|"
+_CONDITIONAL = (
+    r"\b(?:if(?! (?:that|it|this)(?:'s| is)? (?:helps?|matters|useful|relevant|makes (?:a|any) difference)\b"
+    r"| you(?:'re| are) (?:wondering|asking|curious)\b| you (?:must|need to) know\b| you ask me\b|"
+    r" possible\b)|"
+    r"unless|(?:would|could)(?! you\b(?! believe))|(?<!like you )wouldn't|might|"
+    r"(?:maybe|perhaps|possibly|probably)(?! (?:\d|once|twice|(?:two|three|four|five|six) times)))\b|"
+    r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)"
+)
+_UNREAL = (
+    r"\b(?:imagine|suppose|supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
     r"or (?:so|at least) (?:i|he|she|they|the|my)|or used to|in (?:the|my|this|that|a) (?:\w+'s )?(?:story|"
     r"novel|book|game|movie|"
-    r"film|play|show|script|screenplay))\b|"
-    r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)",
-    re.I,
+    r"film|play|show|script|screenplay))\b"
 )
+CONDITIONAL = re.compile(_CONDITIONAL, re.I)
+"""Says that a clause and what comes after it in the sentence might only be so."""
+UNREAL = re.compile(_UNREAL, re.I)
+"""Says that nothing of a sentence is so."""
+HYPOTHETICAL = re.compile(f"{_CONDITIONAL}|{_UNREAL}", re.I)
 JOKE = re.compile(
     (
         r"\b(?:just kidding|kidding|jk|j/k|joking|just messing|messing with you|pulling your leg|not "
@@ -52,7 +61,14 @@ _OPENER = re.compile(
     r"good afternoon|there|everyone|all|friend|speaking of which|oh and|wow|awesome|great|cool|thanks|"
     r"thank you|in the (?:mornings?|afternoons?|evenings?)|on weekends|in my (?:free|spare) time|"
     r"at (?:home|work)|for now|from now on|in reality|in real life|irl|for the record|to be fair|truth is|"
-    r"on top of that|in my case|(?!(?:supposed|alleged|apparent|hopeful|possib|probab|theoretical|"
+    r"on top of that|in my case|ngl|lol|haha+|phew|ugh+|omg|wow|mind you|turns out|full disclosure|fun fact|"
+    r"not gonna lie|for context|thing is|(?:like|as) i (?:said|mentioned|told you)|"
+    r"i (?:forgot to|should|should probably) (?:say|mention|add)(?: that)?|"
+    r"(?:did|have) i (?:mention|mentioned)(?: that)?|worth (?:noting|mentioning)(?: that)?|"
+    r"(?:me|look|listen|see|man|dude|mate|god|damn|right|like|again|still|however|besides|same|yay|eh|meh|ha|"
+    r"cheers|perfect|brilliant|nice|good|sweet|thx|ta|(?:even )?though|as|since|cos|coz|cuz|bc|'cause|"
+    r"considering|given|seeing as|now)(?: that)?(?=[\s,!:.\-]+(?:i|i'm|i've|my|we|we're|we've)\b)|"
+    r"(?!(?:supposed|alleged|apparent|hopeful|possib|probab|theoretical|"
     r"hypothetical|ideal|near|hard|rare|scarce|on|ear|fami)ly\b)"
     r"[a-z]{4,}ly(?=,? (?:i|i'm|im|i've|my|we)\b))\b"
     r"[\s,!:.\-]*)+",
@@ -62,7 +78,18 @@ _SPLIT = re.compile(
     r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet )?"
     r"(?:now |currently |these days |nowadays )?(?:i|i'm|im|i've|my|mine|we|"
     r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is|any|isn't|aren't|"
-    r"does|doesn't|don't)\b))\s*"
+    r"does|doesn't|don't|would|should|will)\b))\s*"
+    r"|,\s*(?=(?:and |also |now )*(?:live in|work (?:at|as|for|in)|grew up in|born in|originally from|"
+    r"from (?-i:[A-Z])|"
+    r"based in|allergic to|have (?:an?|one|two|three|four|five|\d) |"
+    r"hate |love |don't (?:eat|drink|smoke|have)|can't (?:eat|stand)|married|single|divorced|retired)\b)"
+    r"|\s+(?=(?:so|because|cuz|cos|coz|but|though|although)\s+"
+    r"(?:he|she|they|we|it|you|that|there)(?:'s|'re|'ve|'ll|'d)?\s)"
+    r"|\s+(?=and\s+(?:he|she|they|it|we)'(?:s|re|ve)\s)"
+    r"|\s+(?=(?:since|cos|coz|bc|'cause|considering|seeing (?:as|that)|given|now|even though)(?: that)?\s+"
+    r"(?:i|i'm|i've|we're|we've)\b)"
+    r"|\s+(?:knows?|forgets?|forgot|(?:the )?fact|realises?|realizes?|remembers?)(?: that)?\s+"
+    r"(?=(?:i|i'm|i've|we're|my)\b)"
     r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+"
     r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|im|i've|my)\b)"
     r"|\s+(?=and (?:also |now )?(?:work (?:at|for|as)|live in|study (?:at|in))\s)"
@@ -78,6 +105,11 @@ _QUESTION_CLAUSE = re.compile(
     r"should|any|you|ever|guess|know|don't|isn't|aren't)\b",
     re.I,
 )
+_GIVEN = re.compile(
+    r"(?:since|considering|given|seeing (?:as|that)|now|even though)(?: that)? (?:i|i'm|i've|we're|we've)\b",
+    re.I,
+)
+"""What a question takes for granted: "What can I cook, given that I'm vegan?" """
 _TAG = re.compile(
     (
         r"^(?:right|correct|no|yes|isn't it|am i|aren't i|do i|don't i|or not|is it|yeah|ok|okay|eh|huh|"
@@ -94,13 +126,18 @@ def split_clauses(sentence: str, *, question: bool) -> list[str]:
     if not question:
         return clauses
     kept: list[str] = []
+    asked = False
     for clause in clauses:
         if _TAG.match(clause):
             return []
-        if _QUESTION_CLAUSE.match(_OPENER.sub("", clause)):
-            return kept
-        kept.append(clause)
-    return []
+        if asked:
+            if _GIVEN.match(clause):
+                kept.append(clause)
+        elif _QUESTION_CLAUSE.match(_OPENER.sub("", clause)):
+            asked = True
+        else:
+            kept.append(clause)
+    return kept if asked else []
 
 
 def _with_whole_subjects(clauses: list[str]) -> list[str]:
@@ -112,7 +149,11 @@ def _with_whole_subjects(clauses: list[str]) -> list[str]:
             whole[-1] = f"{whole[-1]} {clause}"
         elif whole and _AND_WORK.match(clause) and _I_DO.match(strip_opener(whole[-1])):
             whole.append(f"i {strip_opener(clause)}")
+        elif whole and (lacking := _LACKING.match(clause)) and _SAYS_OF_I.match(strip_opener(whole[-1])):
+            whole.append(f"{'i' if lacking['does'] else 'i am'} {strip_opener(clause)}")
         else:
+            if whole and _AS_SOMEBODY.fullmatch(whole[-1]) and _SPEAKER.match(clause):
+                whole[-1] = f"speaking {whole[-1]}"
             whole.append(clause)
     return whole
 
@@ -124,6 +165,20 @@ def strip_opener(clause: str) -> str:
 
 _AND_WORK = re.compile(r"and (?:also |now )?(?:work|live|study)\b", re.I)
 _I_DO = re.compile(r"i (?!am\b|was\b)\w+", re.I)
+_LACKING = re.compile(
+    r"(?:(?:and|also|now) )*(?:(?P<does>(?:live|work|grew|have|hate|love|don't|can't)\b)|"
+    r"(?:born|originally|from|based|allergic|married|single|divorced|retired)\b)",
+    re.I,
+)
+"""A clause that shares the subject of the one before it: "I'm a nurse, live in Leeds"."""
+_SAYS_OF_I = re.compile(
+    r"(?:i'm|i am|i (?:am|live|work|study|grew|was born|have|love|hate|don't|can't))\b"
+    r"(?!.*\b(?:to|want|hope|who|people|someone|not|going|planning|when|where|like)\b)",
+    re.I,
+)
+_AS_SOMEBODY = re.compile(r"as an? [\w-]+(?: [\w-]+){0,2}", re.I)
+""" "As a nurse, I …" says who speaks; "As a nurse, what do you do?" does not."""
+_SPEAKER = re.compile(r"(?:i|i'm|i've|my|we)\b", re.I)
 _AND_I = re.compile(r"and i\b(?!'m)", re.I)
 _SOMEBODY = re.compile(r"(?:my|our) (?:[\w-]+ ){0,2}[\w-]+(?-i:,? [A-Z][\w'-]+)?,?|(?-i:[A-Z][\w'-]+)", re.I)
 _TOGETHER_WITH = re.compile(rf"(?:{_SOMEBODY.pattern}) and (?=i\b)", re.I)
@@ -140,11 +195,19 @@ _ELIDED = tuple(
     for subject, words in (
         (
             "i",
-            r"(?:moved (?:back )?to|relocated to|settled (?:down )?in|quit|gave up|stopped|started|"
+            r"(?:(?:moved|came|relocated) (?:back |over |here )?(?:to|from) (?-i:[A-Z]\w*)|moved (?:back "
+            r")?to|relocated to|"
+            r"grew up|was born|born and raised|drive for (?-i:[A-Z]\w*)|don't (?:eat|drink|smoke)|"
+            r"settled (?:down )?in|quit|gave up|stopped|started|"
             r"bought|sold|booked|joined|adopted|signed up|graduated|got|used to|can't|cannot|really|love|"
             r"hate|live in (?-i:[A-Z]\w*)|work (?:at|for|in)|broke up|split up)",
         ),
-        ("i've", r"been (?:living|working|learning|playing|diagnosed|married|with)"),
+        (
+            "i've",
+            r"been (?:living|working|learning|playing|diagnosed|married|with|at (?-i:[A-Z]\w*)|vegan|"
+            r"vegetarian|"
+            r"(?:on|working) nights)",
+        ),
         (
             "i'm",
             r"(?:allergic to|married|divorced|separated from|engaged|(?:originally )?from (?-i:[A-Z]\w*)|"

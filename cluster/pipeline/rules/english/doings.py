@@ -299,6 +299,12 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if verb not in _PAST or not context.dated or context.future:
         return
     rest = match["rest"]
+    if (
+        context.vague
+        and verb in {"signed", "booked", "registered"}
+        and re.search(r"\b(?:for|to)\b", rest, re.I)
+    ):
+        return  # "I've signed up for a trek in April": the date is the trek's
     if verb in {"had", "got", "did", "made", "took", "decided", "found"} and re.match(
         (
             r"(?:to|so|a (?:great|good|nice|fun|blast|lot|bad|tough|rough|hard|wonderful|really|bit|"

@@ -14,6 +14,7 @@ from cluster.model import Memory, Message
 from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.english.values import PET, gerund, inflect
+from cluster.pipeline.rules.sentences import with_apostrophes
 from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 300
@@ -159,7 +160,7 @@ _PET_DIED = re.compile(
 
 def endings(message: Message, before: Sequence[Candidate], known: Sequence[Memory]) -> Iterator[Candidate]:
     """The denials of what a message says is so no longer, of claims made `before` or `known`."""
-    text = message.content.replace("\u2019", "'")
+    text = with_apostrophes(message.content)
     if len(text) > _LONGEST or _NOT_MEANT.search(text):
         return
     standing = [

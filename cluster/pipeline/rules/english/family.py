@@ -69,7 +69,9 @@ def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 )
 def _relative(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()
-    if rest.startswith("'s"):
+    if rest.startswith("'s got "):
+        rest = f"has{rest[6:]}"
+    elif rest.startswith("'s"):
         rest = f"is{rest[2:]}"
     yield from _relative_state(EN_RELATIONS[match["x"].lower()], rest)
 
@@ -120,6 +122,48 @@ def _relative_health(about: str, state: str) -> Iterator[Claim]:
         r"(?:has|was diagnosed with) (?:also )?(?:(?:mild|severe|chronic|bad) )?(.+)$", state, re.I
     ):
         yield from (Claim("family_condition", value, about=about) for value in conditions_in(has[1]))
+
+
+@RULES.rule(
+    rf"(?:.*\b)?(?i:my|our) (?P<age>\d{{1,2}})(?:[- ]|\s?)(?:years?|yrs?|y)[- ]?(?:olds?|o)\b"
+    rf"(?: (?:(?:little|baby|twin|sweet|only) )*(?P<x>{RELATION})\b)?(?P<rest>.*)$"
+)
+def _aged_child(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if match["x"] is None and not _NO_NOUN.match(match["rest"]):
+        return  # "my 5 year old laptop"
+    relation = (match["x"] or "child").lower()
+    if int(match["age"]) <= 17 or match["x"]:
+        yield Claim("family_age", match["age"], about=EN_RELATIONS.get(relation, "child"))
+
+
+_NO_NOUN = re.compile(
+    r"\s*$|[,.;!?']|\s+(?:and|who|is|has|was|won't|keeps?|just|loves?|hates?|can't|doesn't|to|for|in|at|with|"
+    r"but|so|that|because|gets?|wants?|started|will|can|on|says?|had|does)\b",
+    re.I,
+)
+
+
+@RULES.rule(
+    r"(?:i|we) (?:don't|do not) (?:(?:actually|even|currently) )*have (?:any )?(?P<v>kids|children|"
+    r"siblings|pets|"
+    r"brothers or sisters)(?: (?:yet|myself|of my own|ourselves))*(?=\W*$|[,.;!]|\s(?:and|but|so|or|"
+    r"because)\b)",
+    r"(?:i|we) (?:have|'ve got)(?: got)? no (?P<v>kids|children|siblings|pets|brothers or sisters)"
+    r"(?: (?:yet|myself|of my own))*(?=\W*$|[,.;!]|\s(?:and|but|so|or|because)\b)",
+)
+def _without(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    what = {"kids": "children", "brothers or sisters": "siblings"}.get(match["v"].lower(), match["v"].lower())
+    yield Claim("family", f"no {what}", about=what)
+
+
+@RULES.rule(
+    rf"(?:.*\b(?:at|to|from|near|round) )?my (?P<x>{RELATION})'s(?: (?:house|place|flat|home))? in "
+    rf"{PLACE}{END}"
+)
+def _at_a_relatives(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    visits = re.search(r"\b(?:at|to|from|near|round) my", match[0], re.I)
+    if visits and (value := place_of(match["v"])):
+        yield Claim("family_home", value, about=EN_RELATIONS[match["x"].lower()])
 
 
 @RULES.rule(rf"my (?P<x>parents|grandparents|kids|children|in-laws) (?:both )?live in {PLACE}{END}")
@@ -193,6 +237,15 @@ def _and_others(rest: str, context: Context) -> Iterator[Claim]:
         rf"(?P<n>{NUMBER}) (?:(?:\w+[-']?\w*) ){{0,3}}?(?P<x>{PET})(?P<s>s|es|ies)?\b(?P<rest>.*)$"
     ),
     (
+        r"(?:i|we)(?:'ve| have)? (?:(?:also|now|just) )*(?:have|got|keep|raise|breed)(?P<n>) (?:some "
+        r")?(?:(?:pygmy|rescue|"
+        r"pet|backyard|two|rare) )?(?P<x>cat|dog|rabbit|chicken|hen|duck|goat|horse|pony|ferret|hamster|"
+        r"budgie|parrot|"
+        r"guinea pig|snake|gecko|alpaca|llama|donkey|pig|sheep|bee)(?P<s>s|ies)?\b(?P<rest>\W*$|(?: and|"
+        r",| at home|"
+        r" too| now| so| in (?:the|my|our)) ?.*)$"
+    ),
+    (
         rf"(?:i've|we've) (?:got|adopted) (?P<n>{NUMBER}) (?:(?:\w+[-']?\w*) ){{0,3}}?(?P<x>{PET})(?P<s>s|"
         rf"es|ies)?\b(?P<rest>.*)$"
     ),
@@ -211,11 +264,17 @@ def _pet(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not _AFTER_PET.match(rest) or _NOT_TO_KEEP.match(rest):
         return
     number = match["n"].lower()
-    start, stop = match.start("n"), match.end("s") if match["s"] else match.end("x")
+    if not number and not match["s"]:
+        return
+    start, stop = (
+        match.start("n") if number else match.start("x"),
+        match.end("s") if match["s"] else match.end("x"),
+    )
     phrase = match[0][start - match.start() : stop - match.start()]
     if CONTEXT_BOUND.search(phrase) or len(phrase.split()) > 5:
         return
     about = match["x"].lower()
+    phrase = f"{number}{phrase[len(number) :]}"
     yield Claim("pet", phrase.replace("one ", "a ", 1) if number == "one" else phrase, about=about)
     single = number in {"a", "an", "one", "1"}
     yield from _named(rest, "pet_name", about, single=single)
@@ -268,6 +327,9 @@ def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"(?:i (?:just |recently |finally )*got|we (?:just |recently |finally )*got) (?P<v>married|"
         r"divorced|engaged)\b(?P<rest>.*)$"
     ),
+    r"(?:we|i)(?:'ve| have)? (?:been )?(?P<v>married)(?P<rest>(?: for)? (?:over |nearly |almost )?(?:\d+|"
+    r"[a-z]+) years\b.*)$",
+    r"we (?P<v>married)(?P<rest>\W*$)",
 )
 def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
     rest = match["rest"].strip()

@@ -97,6 +97,75 @@ def allergens_in(text: str) -> list[str]:
     return [value for value in items_of(text) if not _NO_ALLERGENS.fullmatch(value)]
 
 
+_OWN_CONDITION = "|".join(
+    sorted((*map(re.escape, EN_CONDITIONS), "stammer", "stutter", "sleep apnoea"), key=len, reverse=True)
+)
+
+
+@RULES.rule(
+    rf"my (?:(?:chronic|bad|mild|severe|seasonal|old) )*(?P<v>{_OWN_CONDITION})"
+    r"(?='s\b|\W*$| (?:is|are|was|has|have|got|gets|acts|acting|flares|flared|keeps|makes|means|"
+    r"medication|meds|"
+    r"and|so|but|again|lately|right now|since|because|as)\b)"
+)
+def _own_condition(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = match["v"]
+    yield Claim("condition", f"a {value}" if value in {"stammer", "stutter"} else value, confidence=0.85)
+
+
+@RULES.rule(
+    r"i(?:'m| am)? (?:weigh |about |around |now |currently |down to |up to )*"
+    r"(?P<v>\d{2,3}(?:\.\d)? ?(?:kg|kgs|kilos?|kilograms|lbs?|pounds|stone))\b(?! (?:of|over|under|heavier|"
+    r"lighter|down|up)\b)(?= (?:and|now|at|so|though|but|tho|already|atm)\b|\W*$|[,.;!(])"
+)
+def _weight(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("weight", match["v"])
+
+
+@RULES.rule(
+    rf"{I_AM} (?:about |only )?(?P<v>\d['\u2032]\s?\d{{1,2}}\"?|\d ?(?:ft|foot|feet)(?: ?\d{{1,2}})?|"
+    rf"1\d\d ?cm|"
+    r"1[.]\d\d ?m)(?: tall)?(?=\W*$|[,.;!]|\s(?:and|so|but)\b)"
+)
+def _height(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("height", match["v"])
+
+
+_LEFT_OUT = r"(?P<v>gluten|dairy|lactose|sugar|alcohol|caffeine|meat|nut)"
+
+
+@RULES.rule(
+    rf"{I_AM} (?:(?:also|strictly|mostly|now|completely|currently) )*{_LEFT_OUT}[- ]free\b(?! (?:for|"
+    rf"since|until)\b)",
+    r"i (?:really |still |also )*(?:can't|cannot|can not|don't) (?:really )?(?:have|do|tolerate|digest) "
+    r"(?:any )?(?P<v>gluten|dairy|lactose|wheat|soy|shellfish|nuts|peanuts|alcohol|caffeine|pork|milk|eggs)"
+    r"(?=\W*$|[,.;!]|\s(?:and|but|so|because|at all|any ?more|since)\b)",
+)
+def _without(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.dated:
+        return
+    value = match["v"].lower()
+    drunk = value in {"alcohol", "caffeine", "milk"}
+    yield Claim("avoids_drink" if drunk else "avoids", "nuts" if value == "nut" else value)
+
+
+@RULES.rule(
+    r"i (?:(?:still|do|also|only|currently) )*(?P<verb>smoke|vape)(?: (?:a lot|too much|socially|"
+    r"occasionally|"
+    r"a bit))?(?=\W*$|[,.;]|\s(?:and|but|so|now|though)\b)"
+)
+def _smokes(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        yield Claim("habit", f"{match['verb'].lower()}s")
+
+
+@RULES.rule(
+    r"i (?:(?:also|really) )*(?:don't|do not|never) (?P<verb>smoke|vape)(?=\W*$|[,.;]|\s(?:and|but|so|or)\b)",
+)
+def _smokes_not(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("habit", f"doesn't {match['verb'].lower()}")
+
+
 @RULES.rule(
     (
         rf"{I_AM} (?:(?:a|an|also|strictly|strict|now|mostly|currently|actually) )*(?P<v>vegetarian|vegan|"
@@ -128,7 +197,16 @@ def _not_diet(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"i (?:(?:also|really|just|personally|never) )*(?:don't|do not|dont|can't|cannot|never) (?:ever "
         r")?(?P<verb>eat|drink) (?P<rest>.+)$"
     ),
-    r"i (?:no longer|stopped|quit|gave up) (?P<verb>(?:eat|drink|smok)ing|eat|drink|smoke)\b ?(?P<rest>.*)$",
+    r"i (?:(?:really|just|personally|also|actually) )*(?:don't|do not|never) "
+    r"(?P<verb>drink)(?P<rest>)(?: at all| myself|"
+    r" any ?more)?\W*$",
+    r"i(?:'ve| have)? (?:no longer|stopped|quit|gave up|given up) (?P<verb>(?:eat|drink|smok)ing|eat|"
+    r"drink|smoke)\b"
+    r" ?(?P<rest>.*)$",
+    r"i (?:don't|do not) (?P<verb>smoke) (?P<rest>any ?more\b.*)$",
+    r"i(?:'ve| have)? (?:gave|given) up (?:the |all )?(?P<verb>(?P<thing>beer|wine|booze|alcohol|drink|"
+    r"coffee|caffeine|"
+    r"cigarettes|fags|meat|sugar|dairy|gluten))\b(?P<rest>)(?! for (?:lent|january|a )\b)",
 )
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     verb = match["verb"].lower()
@@ -137,6 +215,13 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
         r"(?:^|\s)(?:for|once|when|during|until|while|after|before|on \w+days?|on weekends)\b", rest, re.I
     ):
         return
+    if thing := match.groupdict().get("thing"):
+        if thing.lower() not in {"cigarettes", "fags"}:
+            drunk = thing.lower() not in {"meat", "sugar", "dairy", "gluten"}
+            value = "alcohol" if thing.lower() in {"booze", "drink"} else thing.lower()
+            yield Claim("avoids_drink" if drunk else "avoids", value)
+            return
+        verb = "smoke"
     if verb in {"smoking", "smoke"}:
         yield Claim("quit", "smokes")
         return

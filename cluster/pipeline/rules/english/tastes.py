@@ -10,7 +10,9 @@ from cluster.pipeline.rules.english.values import (
     CONTEXT_BOUND,
     I_AM,
     Context,
+    inflect,
     liking,
+    third_person,
     tidied,
     value_of,
 )
@@ -118,8 +120,8 @@ _SO_FAR_INTO = re.compile(
         r"(?P<rest>.+)$"
     ),
     (
-        r"i (?:really |just |honestly |still |also )*(?:don't|do not|dont) (?:(?:really|particularly|"
-        r"actually) )*(?:like|enjoy|love|care for) (?P<rest>.+)$"
+        r"i (?:really |just |honestly |still |also )*(?:don't|do not) (?:(?:really|particularly|even|ever|"
+        r"actually|much|personally) )*(?:like|enjoy|love|care for) (?P<rest>.+)$"
     ),
     (
         r"i (?:really |just )*(?:can't|cannot|can not) stand (?!(?:up|still|straight|for|on|here|there|near|"
@@ -187,6 +189,71 @@ def _plays(match: re.Match[str], _: Context) -> Iterator[Claim]:
         instrument = (match["the"] or "").lower() == "the " and _INSTRUMENT.search(value)
         if value in _GAMES or instrument:
             yield Claim("plays", value)
+
+
+_SPORTS = (
+    r"gymnastics|yoga|pilates|karate|judo|taekwondo|jiu-?jitsu|bjj|ballet|crossfit|kickboxing|boxing|"
+    r"athletics|"
+    r"martial arts|tai chi|parkour|triathlons?|marathons|archery|fencing|rowing|capoeira|aikido|improv|"
+    r"am dram|"
+    r"stand-?up|open mics?|pottery|calligraphy"
+)
+_CRAFTS = word_list(
+    "knit crochet sew quilt garden paint sculpt surf ski snowboard skateboard climb blog juggle embroider"
+)
+
+
+@RULES.rule(
+    rf"i (?:(?:also|still|usually|often|mostly|now|actually) )*(?:do|practi[cs]e) (?:some |a bit of "
+    rf")?(?P<v>{_SPORTS})"
+    r"(?=\W*$|[,.;!]|\s(?:and|but|so|every|on|at|in|twice|once|for|with|now|too|as|instead|regularly|"
+    r"most)\b)",
+    rf"i(?:'ve| have) (?:been doing|done) (?P<v>{_SPORTS})(?= (?:for|since)\b)",
+)
+def _does(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        yield Claim("habit", f"does {match['v'].lower()}")
+
+
+@RULES.rule(
+    r"i (?:(?:also|still|really|do|actually|now) )*(?P<verb>[a-z]+)(?: a (?:lot|bit|little))?(?: too| as "
+    r"well| myself)?\W*$"
+)
+def _crafts(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if match["verb"].lower() in _CRAFTS and not context.dated:
+        yield Claim("habit", inflect(match["verb"].lower()))
+
+
+@RULES.rule(
+    r"i (?:(?:also|still|now) )*(?P<verb>sing|play|dance|row|act) (?:(?P<what>[a-z]+(?: [a-z]+)?) "
+    r")?(?:in|for|with) "
+    r"(?P<with>an?|the|my|our) (?P<v>(?:[\w'-]+ ){0,3}?(?:choir|band|orchestra|trio|quartet|quintet|ensemble|"
+    r"theatre group|theater group|dance group|folk group))\b",
+    rf"{I_AM} (?:(?:also|still|now) )*(?P<verb>)(?P<what>)in (?P<with>an?) (?P<v>(?:[\w'-]+ "
+    rf"){{0,2}}?(?:choir|band|"
+    r"orchestra|trio|quartet|book club))\b(?! of\b)",
+)
+def _member(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    whole = f"{match['with']} {match['v']}"
+    if context.dated or CONTEXT_BOUND.search(whole) or CONTEXT_BOUND.search(match["what"] or ""):
+        return
+    did = inflect(match["verb"].lower()) if match["verb"] else "is"
+    yield Claim("habit", " ".join(filter(None, (did, match["what"], "in", third_person(whole)))))
+
+
+_PERSONS = {
+    "cat": "cats", "dog": "dogs", "tea": "tea", "coffee": "coffee", "beer": "beer", "wine": "wine",
+    "beach": "the beach", "chocolate": "chocolate", "cheese": "cheese",
+}  # fmt: skip
+
+
+@RULES.rule(
+    rf"{I_AM} (?P<not>not )?(?:really |much of |definitely |more of |such |still )*an? (?:big |huge |"
+    rf"total |real )?"
+    rf"(?P<v>{'|'.join(_PERSONS)}) (?:person|drinker|lover)\b"
+)
+def _kind_of_person(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("dislike" if match["not"] else "like", _PERSONS[match["v"].lower()])
 
 
 @RULES.rule(

@@ -9,7 +9,12 @@ from cluster.pipeline.rules.lexicon import EN_FRIENDS, EN_PETS, EN_RELATIONS, wo
 
 # _CUT ends a value; a word of RESTRICTIVE narrows it, so that what stands before it is not what was said.
 _CUT = re.compile(
-    r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|cuz|since|but|so|though|although|too|as well|a lot|more than|very "
+    r"\s*[,.!?;:()]|\s+-+\s|\s+(?:because|cuz|since|but|so|though|although|too|as well|a lot|more than|"
+    r"(?:even )?"
+    r"(?:more|worse|better) than|cos|coz|'cause|bc|seeing as|"
+    r"(?:it's|its|that's|they're|he's|she's) (?:just|so|too|really|very|not|such|always|an?|the|my|"
+    r"easier|better)|"
+    r"very "
     r"much|so much|lol|haha|"
     r"at least|at most|by the way|btw|i (?:think|guess|suppose|must say)|you know|"
     r"right now|at the moment|these days|nowadays|lately|actually|honestly|and (?:i|i'm|i've|"
@@ -32,7 +37,8 @@ CONTEXT_BOUND = re.compile(
     r"he's|you|your|yours|you're|"
     r"u|ur|there|here|ones?|something|anything|everything|everyone|everybody|someone|nothing|stuff|"
     r"things?|such|same|"
-    r"others?|another|both|idea|ideas|vibes?|feelings?|way|part|point|rest|bit|lot|lots|reminder|"
+    r"others?|another|both|everywhere|anywhere|nowhere|somewhere|idea|ideas|vibes?|feelings?|way|part|"
+    r"point|rest|bit|lot|lots|reminder|"
     r"design|hearing|"
     r"options?|versions?|choices?|suggestions?|chats?|conversations?|"
     r"neither|either|none|former|latter|i|i'm|i've|we|we're|us|much|more|sound|look|looks|sounds)\b",
@@ -89,6 +95,8 @@ class Context(NamedTuple):
     """The clause contains a date."""
     future: bool
     """The date lies after the time it was said."""
+    vague: bool = False
+    """The date names no day."""
 
 
 def third_person(text: str) -> str:

@@ -80,6 +80,8 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         value
         and proper(value)
         and not any(word.lower() in EN_NOT_NAMES or word.lower() in _NOBODY for word in value.split())
+        and not re.search(r"'s |-[a-z]", value)
+        and value.lower() not in _RELIGIONS
     ):
         yield Claim("name", value, confidence=0.85)
         if match["rest"].startswith(", a"):
@@ -101,7 +103,8 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"{I_AM} (?:now |currently |only |already |just )?{AGE}(?: {YEARS_OLD}| years of age|"
         rf"{YEARS_OLD})(?! (?:boy|girl|dog))\b(?P<rest>.*)$"
     ),
-    rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| (?:and|with)\b)",
+    rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| (?:and|with)\b|"
+    r" (?:now|already|next month|this year)\W*$)",
     rf"(?:i (?:just )?turned|i've (?:just )?turned) {AGE}(?P<rest>)(?=\W*$|[,.;!]|"
     r"\s(?:and|but|so|years|today|this|last|on|recently)\b)",
     rf"my age(?:'s| is) {AGE}\b(?P<rest>)",
@@ -109,6 +112,12 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _age(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if 3 <= int(match["age"]) <= 120 and not re.match(r"\s+in\b", match["rest"]):
         yield Claim("age", match["age"], confidence=0.95)
+
+
+@RULES.rule(rf"(?:i turn|{I_AM} turning|i'll be|i will be) (?:the big )?{AGE}(?P<rest>)\W*$")
+def _turns(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.dated and context.future and 3 <= int(match["age"]) <= 120:
+        yield Claim("event", f"turns {match['age']}", dated=True)
 
 
 @RULES.rule(
@@ -143,6 +152,10 @@ def gender_of(text: str) -> Iterator[Claim]:
     rf"i (?:came|emigrated|immigrated) (?:here |over )?(?:to (?:the )?[A-Z]\w+ )?from {PLACE}{END}",
     rf"(?:i (?:grew up|was raised|was born and raised) in|my home ?town(?:'s| is)) {PLACE}{END}",
     rf"i was born in {PLACE}{END}",
+    rf"i (?:grew up|was raised) (?:in|on) an? (?:[\w-]+ ){{0,3}}?(?:village|town|farm|island|suburb|"
+    rf"croft|estate)"
+    rf"(?: just)? (?:in|on|of|near|outside) {PLACE}{END}",
+    rf"{I_AM} originally from {LOWER_PLACE}\W*$",
     case=False,
 )
 def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -153,8 +166,8 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"{I_AM} (?:originally |half[- ])?(?P<v>{'|'.join(sorted(EN_NATIONALITIES))})(?: "
-        rf"citizen)?\W*(?:$|and i\b|but i\b|living)"
+        rf"{I_AM} (?:originally |half[- ]|an? )?(?P<v>{'|'.join(sorted(EN_NATIONALITIES))})(?: "
+        rf"citizen| expat| national)?\W*(?:$|and i\b|but i\b|living|in (?-i:[A-Z]))"
     ),
     r"my nationality(?:'s| is) (?P<v>[A-Za-z]+)",
     (
@@ -165,6 +178,35 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if "half" not in match[0].lower():
         yield Claim("nationality", match["v"].capitalize())
+
+
+_DEMONYMS = {
+    "brit": "British", "dane": "Danish", "swede": "Swedish", "pole": "Polish", "finn": "Finnish",
+    "spaniard": "Spanish", "aussie": "Australian", "scot": "Scottish", "turk": "Turkish",
+    "dutchman": "Dutch", "irishman": "Irish", "frenchman": "French", "englishman": "English",
+    "welshman": "Welsh", "new zealander": "New Zealand",
+}  # fmt: skip
+
+
+@RULES.rule(rf"{I_AM} an? (?P<v>{'|'.join(_DEMONYMS)})\b\W*(?:$|living|in (?-i:[A-Z]))")
+def _demonym(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("nationality", _DEMONYMS[match["v"].lower()])
+
+
+_RELIGIONS = (
+    "muslim", "jewish", "hindu", "sikh", "buddhist", "christian", "catholic", "mormon", "atheist", "quaker",
+    "jain", "protestant", "methodist", "orthodox christian", "jehovah's witness", "agnostic",
+)  # fmt: skip
+
+
+@RULES.rule(
+    rf"{I_AM} (?:also |actually |a |an |practi[cs]ing |strict |devout )*(?P<v>{'|'.join(_RELIGIONS)})"
+    r"(?=\W*$|[,.;!]|\s(?:and|but|so|because|myself|too|now)\b)"
+)
+def _religion(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = match["v"].lower()
+    noun = {"jehovah's witness": "a Jehovah's Witness", "atheist": "an atheist", "agnostic": "agnostic"}
+    yield Claim("religion", noun.get(value, value.title()))
 
 
 @RULES.rule(
@@ -194,6 +236,8 @@ def _nationality(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
     rf"i(?:'ve| have) lived in {PLACE}{END}",
     rf"(?:my home is|my home's) in {PLACE}{END}",
+    rf"(?:{I_AM}|we're|we are) (?:(?:now|back|out|over|up|down) )*in {PLACE} (?=(?:these days|nowadays)\b)",
+    rf"{I_AM} living (?:and working|with my [\w-]+) in {PLACE}{END}",
     rf"(?:my|our) (?:new )?(?:house|apartment|flat|place|home) is in {PLACE}{END}",
     rf"(?:i|we)(?:'ve| have)? (?:(?:just|recently) )*moved (?:back )?in with my [\w-]+ in {PLACE}{END}",
     rf"i (?:(?:currently|now|still) )*live in {LOWER_PLACE}\W*(?:$|now|and i\b|with my)",

@@ -13,6 +13,7 @@ from cluster.pipeline.rules.english.values import (
     PLACE,
     Context,
     place_of,
+    third_person,
     value_of,
 )
 from cluster.pipeline.rules.lexicon import EN_INDUSTRIES, EN_LANGUAGES, EN_OCCUPATIONS, word_list
@@ -33,7 +34,8 @@ _SOME_EMPLOYER = (
 _NOTHING_SAID = re.compile(r"an? (?:\w+ )?(?:company|firm|place)$", re.I)
 _OCCUPATION_END = re.compile(
     r"\s*(?:[,.!?;:()]|\s-+\s|$)|\s(?:at|for|with|in|from|and|who|but|by|on|specializing|specialising|of|"
-    r"working|living|based|to|since|until|now|currently|here|these|trying|because|so|right|too|as|by)\b",
+    r"working|living|based|to|since|until|now|currently|here|these|trying|because|so|right|too|as|by|not|"
+    r"myself|again|which|these|where)\b",
     re.I,
 )
 _NOT_A_JOB = re.compile(
@@ -60,7 +62,7 @@ _ONLY_AS_IT_WERE = re.compile(
     r"training|name|waiting|an? (?:past|former|previous|parallel)|an? (?:[\w-]+ ){0,2}(?:choir|band|"
     r"orchestra|"
     r"play|musical|league|club|team))|by (?:nature|heart|night|accident|training|marriage|default|education|"
-    r"degree)|for (?:fun|once|today|an? \w+|the (?:day|weekend))|"
+    r"degree)|for (?:fun|once|today|(?!a reason\b|a living\b)an? \w+|the (?:day|weekend))|"
     r"but (?:i )?(?:now |currently )?(?:work|sell|never|don't|can't|quit))\b",
     re.I,
 )
@@ -70,7 +72,7 @@ _NO_WORKERS = word_list(
     "stranger volunteer subscriber user shopper survivor voter participant contestant supporter applicant"
 )
 # "a guide to …", "a driver of …": occupations only when nothing of the kind follows.
-_AMBIGUOUS = re.compile(r"\s+(?:of|to|for|by|on)\b")
+_AMBIGUOUS = re.compile(r"\s+(?:of|to|for(?! a (?:reason|living)\b)|by|on)\b")
 _SCHOOLS = re.compile(
     r"\b(?:university|college|school|institute|academy|polytechnic|mit|ucla|nyu|stanford|harvard|yale|oxford|"
     r"cambridge|tsinghua|princeton|berkeley|caltech|uc \w+)\b",
@@ -86,6 +88,14 @@ _EMPLOYERS = re.compile(
 
 @RULES.rule(
     rf"{I_AM} {ADVERBS}(?:working as |more of )?an? (?P<rest>.+)$",
+    rf"{I_AM} {ADVERBS}(?P<rest>(?:cabin|ground|flight) crew\b.*)$",
+    rf"{I_AM} {ADVERBS}(?:just |only )*the (?P<rest>(?:[\w-]+ )?(?:receptionist|accountant|bookkeeper|"
+    rf"secretary|"
+    r"nurse|vet|librarian|caretaker|janitor|cleaner|headteacher|paralegal|pharmacist|chaplain|midwife|"
+    r"paramedic|"
+    r"carpenter|plumber|electrician|intern|apprentice|sysadmin|electrician|physio)(?= at\b| here\b| "
+    r"not\b|,|\W*$).*)$",
+    r"(?:speaking|asking|talking|writing) as an? (?P<rest>(?:[\w-]+ ){0,2}[\w-]+)(?: myself)?\W*$",
     rf"i {ADVERBS}work as an? (?P<rest>.+)$",
     r"my (?:current |new )?(?:job|occupation|profession)(?:'s| is)(?: being| as)? an? (?P<rest>.+)$",
     r"i(?:'ve| have) been an? (?P<rest>.+ for (?:[\w-]+ ){1,3}?(?:months|years|decades)\b.*)$",
@@ -106,8 +116,14 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         )
         is None
     )
-    if not context.future:
-        yield from occupation_of(match["rest"], trusted=said_to_be_work)
+    if not context.future and not _CREW.match(match["rest"]):
+        known = re.match(r"(?:\w+ )?as ", match[0], re.I) is not None
+        yield from occupation_of(match["rest"], trusted=said_to_be_work and not known)
+    elif not context.future:
+        yield Claim("title", " ".join(match["rest"].split()[:2]).lower().strip(",.!"))
+
+
+_CREW = re.compile(r"\w+ crew\b", re.I)
 
 
 def occupation_of(rest: str, *, trusted: bool = False) -> Iterator[Claim]:
@@ -158,7 +174,8 @@ def _student(title: str, tail: str) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        rf"(?:i {ADVERBS}work|{I_AM} {ADVERBS}(?:working|employed)) (?:at|for|with(?!.* on\b)) "
+        rf"(?:i {ADVERBS}work|{I_AM} {ADVERBS}(?:working|employed))(?: remotely| part[- ]time| full[- ]time|"
+        rf" nights| from home)? (?:at|for|with(?!.* on\b)) "
         rf"(?P<v>{_ORGANISATION}|{_SOME_EMPLOYER})(?: as an? (?P<job>[\w -]{{3,40}}?))?{END}"
     ),
     (
@@ -171,6 +188,14 @@ def _student(title: str, tail: str) -> Iterator[Claim]:
         rf"(?P<job>){END}"
     ),
     rf"i(?:'ve| have) been (?:at|with) (?P<v>{_ORGANISATION})(?P<job>) (?:for )?(?:[\w-]+ ){{1,3}}?years?\b",
+    rf"i(?:'ve| have) been (?:at|with) (?P<v>{_ORGANISATION})(?P<job>)(?: now| here)? (?=since\b)",
+    (
+        rf"(?:i {ADVERBS}(?:drive|deliver|drive a (?:van|lorry|truck|bus|cab)|cook|code|teach|consult|"
+        rf"freelance|"
+        rf"clean|fly) for|{I_AM} {ADVERBS}(?:driving|delivering|coding|consulting|freelancing|interning) "
+        rf"(?:for|at)) "
+        rf"(?P<v>{_ORGANISATION})(?P<job>){END}"
+    ),
     rf"my (?:current )?(?:employer|company)(?:'s| is)(?: called| named)? (?P<v>{_ORGANISATION})(?P<job>)\W*$",
     r"i (?:currently )?work (?:at|for) (?P<v>(?-i:[a-z][\w&.\-]+))(?P<job>)\W*$",
 )
@@ -186,6 +211,12 @@ def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
         or (joined and not match["job"] and not _EMPLOYERS.search(value))
     ):
         return
+    if value.endswith("'s") and "since" in match.string[match.end() - 6 :][:12].lower():
+        return  # "I've been at Tom's since noon"
+    if re.match(
+        r"(?:mum|mom|dad|charity|christmas|thanksgiving|easter|england|scotland|wales|\w+day)s?$", value, re.I
+    ):
+        return  # "I cook for Mum", "I drive for England"
     yield Claim("company", value, dated=match[0][:25].lower().find("work ") < 0)
     if match["job"]:
         yield from occupation_of(match["job"], trusted=True)
@@ -225,6 +256,61 @@ def _retired(_: re.Match[str], __: Context) -> Iterator[Claim]:
     yield Claim("title", "retired")
 
 
+_WORKPLACE = (
+    r"bank|hospital|school|primary school|high school|nursery|kindergarten|university|restaurant|kitchen|"
+    r"bakery|"
+    r"hotel|factory|warehouse|library|museum|charity shop|shop|supermarket|garage|pharmacy|clinic|lab|"
+    r"laboratory|"
+    r"call cent(?:re|er)|care home|nursing home|pub|bar|caf[eé]|coffee shop|law firm|gp surgery|salon|"
+    r"garden centre|"
+    r"bookshop|bookstore|office|theatre|prison|hospice|vet'?s|petrol station|butcher'?s|florist'?s|post "
+    r"office|"
+    r"[a-z]+ factory|[a-z]+ shop|[a-z]+ plant"
+)
+
+
+@RULES.rule(
+    rf"(?:i {ADVERBS}work|{I_AM} {ADVERBS}working) (?:part[- ]time |full[- ]time |nights |shifts |"
+    rf"weekends )?(?:in|at) "
+    rf"(?P<v>an? (?:(?:big|small|local|busy|tiny|large|private|public) )*(?:{_WORKPLACE}))"
+    r"(?=\W*$|[,.;!(]|\s(?:and|but|so|in|as|near|now|these|with|where|which|too|here|called|full|part|on|"
+    r"outside)\b)"
+)
+def _work_place(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        yield Claim("work_place", match["v"].lower())
+
+
+@RULES.rule(
+    r"(?:i|we) (?:(?:also|now|still|currently) )*(?:run|own|have|'ve got|opened|started) (?P<v>(?:an?|my "
+    r"own|our own) "
+    r"(?:(?:small|little|tiny|family|online|local|own|wee|dog|food|vintage|craft|tea) )*(?:bakery|"
+    r"caf[eé]|coffee shop|"
+    r"shop|restaurant|garage|salon|business|company|farm|smallholding|croft|pub|b&b|guesthouse|agency|"
+    r"dental practice|"
+    r"startup|start-up|nursery|bookshop|food truck|market stall|etsy shop|dog[- ]walking business))"
+    r"(?=\W*$|[,.;!(]|\s(?:in|on|and|but|so|with|near|selling|that sells|called|of|for|outside)\b)"
+)
+def _business(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.future:
+        yield Claim("business", third_person(match["v"]))
+
+
+@RULES.rule(
+    rf"{I_AM} {ADVERBS}(?P<x>training|retraining|studying|qualifying|apprenticing) (?:as|to be|to "
+    rf"become) an? "
+    r"(?P<v>[a-z][\w -]{2,30}?)(?=\W*$|[,.;!(]|\s(?:and|but|so|at|in|with|now|right|since|after|because|"
+    r"from)\b)"
+)
+def _training(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.future and not _NOT_A_JOB.search(match["v"]) and not CONTEXT_BOUND.search(match["v"]):
+        yield Claim("habit", f"is {match['x'].lower()} to be {_an(match['v'])}")
+
+
+def _an(noun: str) -> str:
+    return f"an {noun}" if noun[0].lower() in "aeiou" else f"a {noun}"
+
+
 _ARRANGEMENT = (
     r"from home|remotely|nights|night shifts?|(?:rotating )?shifts|part[- ]time|full[- ]time|freelance|"
     r"weekends|for myself"
@@ -233,6 +319,8 @@ _ARRANGEMENT = (
 
 @RULES.rule(
     rf"i {ADVERBS}(?:mostly |fully )?work (?P<v>{_ARRANGEMENT})\b(?! (?:today|tomorrow|tonight|this)\b)",
+    rf"(?:{I_AM}|i've been) {ADVERBS}on (?P<v>nights|night shifts?)(?=\W*$|\s(?:and|so|for|but|since|now|"
+    rf"\d|these)\b)",
     rf"{I_AM} {ADVERBS}working (?P<v>{_ARRANGEMENT})\b(?! (?:today|tomorrow|tonight|this)\b)",
     (
         rf"{I_AM} {ADVERBS}(?:fully |completely |100% )?(?P<v>remote|self[- ]employed|freelance)"
