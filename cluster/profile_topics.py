@@ -19,7 +19,7 @@ _USUAL: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
             "name": "姓名", "nickname": "称呼", "english_name": "英文名", "age": "年龄",
             "birthday": "生日", "birth_year": "出生年份", "gender": "性别", "hometown": "家乡",
             "nationality": "国籍", "language_spoken": "语言", "blood_type": "血型", "height": "身高",
-            "zodiac": "星座", "religion": "信仰",
+            "zodiac": "星座", "chinese_zodiac": "属相", "religion": "信仰",
         },
     ),
     "contact_info": (
@@ -37,7 +37,7 @@ _USUAL: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
     "education": (
         "教育", "what they studied, and where",
         {
-            "school": "学校", "alma_mater": "毕业院校", "major": "专业",
+            "school": "学校", "alma_mater": "毕业院校", "major": "专业", "grade": "年级",
         },
     ),
     "demographics": (

@@ -22,6 +22,7 @@ from cluster.pipeline.rules.correction import (
     replacing,
     retold,
 )
+from cluster.pipeline.rules.disowned import disowned
 from cluster.pipeline.rules.english import clauses as english_clauses
 from cluster.pipeline.rules.english.endings import endings
 from cluster.pipeline.rules.left_work import left_work
@@ -104,7 +105,7 @@ class RuleExtractor:
             if message.name in latest:
                 start = latest[message.name]
                 before = [c for c in candidates[start:] if c.attributes.get("speaker") == message.name]
-                if reading.was_joking:
+                if reading.was_taken_back:
                     candidates = candidates[:start] + [c for c in candidates[start:] if c not in before]
                 elif (mistaken := retold(message, before)) is not None:
                     candidates.remove(mistaken[0])
@@ -141,7 +142,8 @@ class _Reading(NamedTuple):
     """A message's claims, and what it says about the speaker's message before it."""
 
     claims: tuple[Candidate, ...] = ()
-    was_joking: bool = False
+    was_taken_back: bool = False
+    """Nothing stands of that message: a joke, or somebody else's words."""
     correction: Correction | None = None
 
 
@@ -172,7 +174,7 @@ def _read(message: Message, before: Heard) -> _Reading:
         return _Reading()
     introduces = _INTRODUCTION.search(message.content[:200]) is not None
     read: list[list[Said]] = []
-    was_joking, of_before = False, None
+    was_taken_back, of_before = False, None
     sarcastic = False
     here = ""
     for sentence in sentences_of(message.content):
@@ -183,11 +185,15 @@ def _read(message: Message, before: Heard) -> _Reading:
         before_sarcastic, sarcastic = sarcastic, _clauses(sentence).SARCASM.search(sentence.text) is not None
         if sarcastic or before_sarcastic:
             continue
+        if disowned(sentence):
+            was_taken_back = was_taken_back or not any(read)
+            read.clear()
+            continue
         if (joke := _joke(sentence)) is not None:
             if joke == "before" and read:
                 read.pop()
             elif joke == "before":
-                was_joking = True
+                was_taken_back = True
             continue
         if any(read) and (day := new_day(sentence)) is not None and _redate(read, day, sentence, message):
             continue
@@ -205,7 +211,7 @@ def _read(message: Message, before: Heard) -> _Reading:
         for number, sentence in enumerate(read)
         for said in sentence
     }
-    return _Reading(tuple(found.values()), was_joking, of_before)
+    return _Reading(tuple(found.values()), was_taken_back, of_before)
 
 
 def _redate(read: list[list[Said]], day: str, sentence: Sentence, message: Message) -> bool:

@@ -19,7 +19,13 @@ from cluster.pipeline.rules.antecedents import (
 )
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
-from cluster.pipeline.rules.chinese.unsaid import answer, fronted, speaks_of_somebody, tells_of_speaker
+from cluster.pipeline.rules.chinese.unsaid import (
+    answer,
+    fronted,
+    is_own_kin,
+    speaks_of_somebody,
+    tells_of_speaker,
+)
 from cluster.pipeline.rules.chinese.values import RELATION, occupation_of
 from cluster.pipeline.rules.chinese.values import Context as ChineseContext
 from cluster.pipeline.rules.english import clauses as en
@@ -35,7 +41,11 @@ _ZH_SINCE = re.compile(
     r"(?:打|自)?从([\ue900-\ue93f])(?:开始|起|以来)?(?:就|一直)*|自([\ue900-\ue93f])(?:起|以来)(?:就|一直)*"
 )
 """Since when something holds, which is no day on which it happened."""
-_DATE_GAP = re.compile(r"^\s*[\ue900-\ue93f]\s*,?|\s*[\ue900-\ue93f]")
+_DATE_GAP = re.compile(
+    r"^\s*[\ue900-\ue93f]\s*,?(?:的(?=[\u4e00-\u9fffA-Za-z])(?!时候|话))?"
+    r"|\s*[\ue900-\ue93f](?:的(?=[\u4e00-\u9fffA-Za-z])(?!时候|话))?"
+)
+"""A day, with what joins it to the thing that is of that day: "今晚的飞机"."""
 _MAX_DATES = 0x40
 _MAY_HAVE_DATE = re.compile(
     r"\d|day\b|night\b|morning\b|evening\b|week|month\b|year\b|years\b|ago\b|tomorrow|"
@@ -54,6 +64,10 @@ _WHO = frozenset(
 )
 """What is said of the speaker and names nobody else, about whom the next clause might go on."""
 _RELATIVE = re.compile(f"(?:{RELATION})")
+_OWN_KIN = re.compile(
+    r"(?:老婆|老公|媳妇|女儿|闺女|儿子|爸妈|父母|老爸|老妈|爷爷|奶奶|外公|外婆|姥姥|姥爷|婆婆|岳母|岳父|丈母娘)(?!们|的)"
+)
+"""Who are the speaker's own where nobody else is spoken of."""
 _BUT = re.compile(r"(?:而?是|应该是|叫)(?P<v>[\u4e00-\u9fff]{2,4}|[A-Za-z]{2,20})$")
 _AGED = re.compile(r"(?:他|她|它)?(?:已经)?(?P<v>\d{1,2}|[一二三四五六七八九十]{1,3})岁(?:了|半)?$")
 _STUDIED = re.compile(
@@ -162,7 +176,7 @@ def read_chinese(
     about_speaker = False
     carried: DateMention | None = None
     last: list[Claim] = []
-    listing = denied = False
+    listing = denied = reported = False
     clauses = zh.split_clauses(text, question=sentence.question)
     for number, clause in enumerate(clauses):
         written, when = _take_date(clause, mentions, gap="")
@@ -177,8 +191,16 @@ def read_chinese(
             bare, written = whole.of(bare), whole.of(written)
         elif when is not None and when.precision == "year" and (aged := _BARE_AGE.match(bare)):
             bare = written = f"{'我' if bare.startswith('我') else '今年'}{aged['v']}岁"
-        if zh.HYPOTHETICAL.search(bare) or zh.reported(bare):
+        if (known := zh.without_knower(bare)) > 0:
+            bare, written = bare[known:], written[known:]
+        if zh.HYPOTHETICAL.search(bare):
             break
+        if zh.reported(bare):
+            reported = True
+            continue
+        if reported and not zh.own_words(clause):
+            continue
+        reported = False
         when, carried = when or carried, None
         if last and last[-1].slot in _HAD and zh.gone(bare):
             lost = last[-1].about
@@ -198,7 +220,10 @@ def read_chinese(
             last = [Claim("like", bare)]
             found.append(Said(_as_written(last[0], bare, written), sentence, None))
             continue
-        if last and last[-1].about and _RELATIVE.match(bare):  # "我爸爸是医生，妈妈是老师"
+        so_far = f"{heard.earlier}{heard.here}{'，'.join(clauses[:number])}"
+        if (_OWN_KIN.match(bare) and is_own_kin(so_far)) or (
+            last and last[-1].about and _RELATIVE.match(bare)  # "我爸爸是医生，妈妈是老师"
+        ):
             bare, written = f"我{bare}", f"我{written}"
         said_before = heard._replace(here=f"{heard.here} {'，'.join(clauses[:number])}")
         if (relative := chinese_relative(bare, said_before)) is not None:
@@ -212,7 +237,9 @@ def read_chinese(
         before = f"{heard.earlier}{said_before.here}"
         named = zh.starts_with_speaker(bare) and not (zh.names_home_only(bare) and speaks_of_somebody(before))
         if not named and not (about_speaker and (follows or zh.elidable(bare))):
-            about_speaker = tells_of_speaker(bare, before, dated=when is not None)
+            about_speaker = tells_of_speaker(
+                bare, before, dated=when is not None, future=_is_future(when, said_at)
+            )
             if not about_speaker:
                 continue
         context = ChineseContext(
@@ -237,6 +264,11 @@ def read_chinese(
             about_speaker = False
         elif zh.starts_with_speaker(bare):
             about_speaker = bool(last) or zh.has_speaker_as_subject(bare)
+    if not zh.HYPOTHETICAL.search(text):
+        pets = {said.claim.about for said in found if said.claim.slot in _HAD}
+        found.extend(
+            Said(claim, sentence, None) for claim in chinese.presupposed(text) if claim.about not in pets
+        )
     simple = [zh.simplified(clause) for clause in clauses]
     return _with_causes(
         found,
@@ -261,7 +293,7 @@ def _with_causes(found: list[Said], pairs: list[tuple[int, int]]) -> list[Said]:
 def _follow_up(clause: str, last: list[Claim]) -> Claim | None:
     """ "叫旺财" after "我养了一只狗", "今年5岁" after "我女儿叫小雨", "学通信工程" after
     "我是北京大学大三的", "是医生" after "我姐夫40岁"."""
-    if last and last[-1].slot in {"school", "title"} and (studied := _STUDIED.match(clause)):
+    if last and last[-1].slot in {"school", "title", "grade"} and (studied := _STUDIED.match(clause)):
         return Claim("major", studied["v"]) if last[-1].value.endswith(_STUDENTS) else None
     if (
         last

@@ -25,12 +25,19 @@ _BEGINS = re.compile(
     r" [\w' -]{2,40}?,? and i(?:'ll| will|'m| am)(?: be| play)? (?:an?|the|your)\b"
     r"|\bi(?:'ll| will) (?:be|play) (?:the|your) [\w' -]{2,40}?,? (?:and )?you(?:'ll| will|'re| are)?"
     r"(?: be| play)? (?:an?|the|my)\b"
+    r"|(?:陪我|跟我|和我|咱们?|我们)(?:来)?(?:演练|排练|彩排|模拟面试)|你(?:来)?(?:扮演|演)[^，,。]{1,12}[。！!]?$"
     r"|(?:来|玩|做)(?:一?[个场])?角色扮演|你(?:来)?(?:扮演|演|当)[^，,。]{1,12}[，,]?我(?:来)?(?:扮演|演|当|是)",
     re.I,
 )
+_REHEARSES = re.compile(
+    r"^\W*(?:(?:尊敬|敬爱|亲爱)的)?(?:各位)?(?:面试官|考官|评委|HR)(?:老师|们)*[，,]?(?:大家)?(?:您|你|早上|上午|下午|晚上)?(?:们)?好",
+    re.I,
+)
+"""How a speech before a jury opens: the message itself is in the role already."""
 _ENDS = re.compile(
     r"\b(?:(?:in|back to) (?:real life|reality)|real me|irl|out of (?:the )?(?:character|role)|ooc|enough|"
     r"(?:stop|end|finish|quit) (?:of )?(?:the |this )?(?:game|scene|role-?play\w*|pretending)|for real now)\b"
+    r"|^\W*(?:停|暂停|打住|卡)+[，,。！!\s]|先到这|到此为止|不练了"
     r"|回到现实|现实(?:中|里|生活)|说正经的|不玩了|不演了|言归正传|角色扮演结束",
     re.I,
 )
@@ -38,14 +45,16 @@ _ENDS = re.compile(
 
 def in_a_role(before: Sequence[Message], message: Message) -> bool:
     """Whether the speaker of `message` still plays the role that one of the messages `before` it in the
-    session handed out."""
+    session handed out, or rehearses a speech."""
     playing = 0
     for earlier in (*before[-MAX_LENGTH:], message):
         if playing:
             playing -= 1
         if earlier.name != message.name or earlier.role != message.role:
             continue
-        if _ENDS.search(earlier.content[:_SCANNED]):
+        if _REHEARSES.search(earlier.content[:_SCANNED]):
+            playing = MAX_LENGTH
+        elif _ENDS.search(earlier.content[:_SCANNED]):
             playing = 0
         elif earlier is not message and _BEGINS.search(earlier.content[:_SCANNED].replace("\u2019", "'")):
             playing = MAX_LENGTH

@@ -31,6 +31,7 @@ class Slot(NamedTuple):
 
 SLOTS: dict[str, Slot] = {
     "name": Slot("basic_info", "name", PERSONAL, "{s}'s name is {v}", "{s}的名字是{v}", True),
+    "surname": Slot("basic_info", "surname", PERSONAL, "{s}'s surname is {v}", "{s}姓{v}", True),
     "nickname": Slot(
         "basic_info", "nickname", PERSONAL,
         "{s} likes to be called {v}", "{s}希望被称呼为{v}", True,
@@ -57,6 +58,9 @@ SLOTS: dict[str, Slot] = {
     ),
     "height": Slot("basic_info", "height", PERSONAL, "{s}'s height is {v}", "{s}的身高是{v}", True),
     "weight": Slot("basic_info", "weight", PERSONAL, "{s}'s weight is {v}", "{s}的体重是{v}", True),
+    "animal_year": Slot(
+        "basic_info", "chinese_zodiac", PERSONAL, "{s} was born in the year of the {v}", "{s}属{v}", True,
+    ),
     "zodiac": Slot("basic_info", "zodiac", PERSONAL, "{s}'s zodiac sign is {v}", "{s}的星座是{v}", True),
     "residence": Slot(
         "contact_info", "residence", PERSONAL, "{s} lives in {v}", "{s}住在{v}", True,
@@ -74,6 +78,7 @@ SLOTS: dict[str, Slot] = {
     "school": Slot("education", "school", PERSONAL, "{s} studies at {v}", "{s}就读于{v}", True),
     "alma_mater": Slot("education", "alma_mater", PERSONAL, "{s} graduated from {v}", "{s}毕业于{v}"),
     "major": Slot("education", "major", PERSONAL, "{s}'s major is {v}", "{s}的专业是{v}", True),
+    "grade": Slot("education", "grade", PERSONAL, "{s} is a {v}", "{s}是{v}", True),
     "marital": Slot("demographics", "marital_status", PERSONAL, "{s} is {v}", "{s}的婚恋状况是{v}", True),
     "family": Slot("family", "{x}", PERSONAL, "{s} has {v}", "{s}有{v}"),
     "family_name": Slot("family", "{x}_name", PERSONAL, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),

@@ -31,6 +31,8 @@ _SIMPLIFY = str.maketrans(
     "歡愛養歲學會說們過職業從來對還點號週後個嗎麼誰兒媽爺貓隻條討厭興給請開騙沒無國裡裏這電車買賣讀書聽寫畫雞魚鳥龜臺灣廣東蘇師醫護設計產經錄譯導員記編輯飲飯麵體機場過敏專業畢結離單婚現實習語韓漢親戚傑鄰與參觀覺氣動總長寶綠藍紅黃籃網練鋼彈鍵詞樂戲劇遊獨遠願夢標為種樣題樓鄉縣間陽陰時鐘發現幾歷號將嚴糖尿壓頭關節億萬兩輛雙層於",
     "欢爱养岁学会说们过职业从来对还点号周后个吗么谁儿妈爷猫只条讨厌兴给请开骗没无国里里这电车买卖读书听写画鸡鱼鸟龟台湾广东苏师医护设计产经录译导员记编辑饮饭面体机场过敏专业毕结离单婚现实习语韩汉亲戚杰邻与参观觉气动总长宝绿蓝红黄篮网练钢弹键词乐戏剧游独远愿梦标为种样题楼乡县间阳阴时钟发现几历号将严糖尿压头关节亿万两辆双层于",
 )
+_SIMPLIFY.update(str.maketrans("喺係嘅佢冇唔咗睇啱俾哋", "在是的他没不了看刚给们"))
+"""Cantonese as it is written in chats: "我喺茶餐廳做"."""
 _CLAUSE = re.compile(r"[，,；;。！!？?：:~～…（()）]+|\s+(?![A-Za-z0-9])|(?<![A-Za-z0-9])\s+|—+|-{2,}")
 _INSERTED = r"[A-Za-z0-9\ue000-\ue7ff](?:[A-Za-z0-9 .+#&'/\ue000-\ue7ff-]*[A-Za-z0-9+#\ue000-\ue7ff])?"
 _SPACED = re.compile(rf"(?<=[\u4e00-\u9fff\ue900-\ue93f]) +(?P<v>{_INSERTED})(?: +(?=[\u4e00-\u9fff]))?")
@@ -91,6 +93,8 @@ _SPEAKER_ALONE = re.compile(
     r"(?:我|本人|俺)(?:是|在|刚|也|还|很|现|目|最|平|从|来|有|会|喜|爱|比|一直|已|不|就|住|叫|今|每|"
     r"想(?:去|报|学|考|买|找|吃|换|当)|打算|要(?!是)|每|偶尔|只|才|却|"
     r"正|常|经|毕|搬|对|学|大|大|"
+    r"算|姓|属|信|戒|减|吃|喝|用|买|卖|开|写|教|骑|跑|练|弹|玩|租|失|裸|怀|读|考|报|上(?!司|级|铺)|下(?!属|铺|级)|"
+    r"出|去|来|回|到|能|可|没|怕|恨|终|又|再|反|主要|一直|一般|一个|"
     r"做|当|特|非|真|其实|既|热|讨|养|单身|(?:以前|之前|曾经?|原来|原先|换|离职|离开|辞职|辞|跳槽|转行)(?!的)|$)"
 )
 _BRINGS_IN = re.compile(
@@ -102,7 +106,8 @@ _ELIDABLE = re.compile(
     r"(?:也|还|今年|现在|目前|平时|尤其|最|很|非常|特别|比较|不太|不|并且|已经|一直|来自|住|喜欢|爱|热爱|"
     r"讨厌|在|是一?[名位个]|"
     r"毕业于|养了|养着|有[一两]|对|已婚|单身|老家|家住|就职|任职|从事|会|从小|职业|工作是|专业|学的|"
-    r"跳槽|入职|爱好|"
+    r"跳槽|入职|爱好|属[鼠牛虎兔龙蛇马羊猴鸡狗猪]|坐标|人在|开了[一个家]|教[\u4e00-\u9fff]{2,6}的$|姓.$|"
+    r"[\u4e00-\u9fff]{2}座的?$|[ABO]{1,2}型血|被[\u4e00-\u9fff]{2,8}录|信[佛基天]|"
     r"兴趣|平常|"
     r"[\d一二三四五六七八九十]{1,3}岁)"
 )
@@ -116,6 +121,28 @@ def starts_with_speaker(clause: str) -> bool:
 def names_home_only(clause: str) -> bool:
     """Whether the clause begins with a home that is the speaker's only where nobody else is spoken of."""
     return clause.startswith("老家")
+
+
+_OWN_WORDS = re.compile(r"(?:但是?|可是?|不过|其实|反正|而)我(?!们|[的家爸妈哥姐弟妹])|我(?:自己|本人)")
+
+
+def own_words(clause: str) -> bool:
+    """Whether the clause sets what the speaker says against what others do."""
+    return _OWN_WORDS.match(clause) is not None
+
+
+_KNOWN_OF_SPEAKER = re.compile(
+    r"(?:(?:我的?)?[\u4e00-\u9fff]{1,4}?(?:都|也|还|就|明明|一直|老是|总是|居然|竟然)*(?:知道|记得|清楚|晓得|忘了|忘记了?)"
+    r"|(?:大夫|医生|体检(?:报告|单)?)(?:上|也|都|就|刚)*(?:说|讲|写着?|显示|查出)(?:了|是)?)"
+    r"(?=我(?:[的有对]|不[吃喝能]|从来不|怕|爱|喜欢|讨厌|血|尿|胃|肝|腰|颈|是))"
+)
+
+
+def without_knower(clause: str) -> int:
+    """The length of what stands before a fact of the speaker's that others know or doctors found: "她知道
+    我不吃香菜"."""
+    found = _KNOWN_OF_SPEAKER.match(clause)
+    return 0 if found is None or "不知道" in found[0] or "是不是" in clause else found.end()
 
 
 def has_speaker_as_subject(clause: str) -> bool:

@@ -32,8 +32,8 @@ _UNNAMED = re.compile(r"(?:[一二两三四五六七八九十几半多]|\d)+[杯
 
 @RULES.rule(
     (
-        r"(?:我|本人)(?:都|一般|通常|习惯|也|基本上?|几乎|现在|平时|会|坚持)*(?P<v>每(?:天|晚|周|年|月|"
-        r"个?周末|个?星期|个?月|天早上|天晚上|周[一二三四五六日末])(?:都|会|要|早上|晚上|下午|中午|睡前|"
+        r"(?:我|本人)(?:都|一般|通常|习惯|也|基本上?|几乎|现在|平时|会|坚持)*(?P<v>(?:天天|每(?:天|晚|周|年|月|"
+        r"个?周末|个?星期|个?月|天早上|天晚上|周[一二三四五六日末]))(?:都|会|要|早上|晚上|下午|中午|睡前|"
         r"清晨|早晨|上午|至少|坚持|固定|雷打不动地?)*.{1,20})$"
     ),
     (
@@ -58,7 +58,7 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
     yield Claim("habit", f"有{text}的习惯" if match[0].endswith("的习惯") else text, confidence=0.85)
 
 
-@RULES.rule(rf"{SPEAKER}(?:在|正|正在)*(?:备考|备战)(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,8}})$")
+@RULES.rule(rf"{SPEAKER}?(?:在|正|正在)*(?:准备考|备考|备战)(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,8}})$")
 @RULES.rule(
     rf"{SPEAKER}(?:在|正|正在)*(?:准备|备考|备战)(?P<v>考研|高考|中考|雅思|托福|考公|公务员考试|"
     rf"司法考试|面试|答辩|婚礼|马拉松|出国|创业|[\u4e00-\u9fff]{{2,6}}考试)$"
@@ -123,7 +123,7 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
         CONTEXT_BOUND.search(text)
         or not 2 <= len(text) <= 30
         or re.search(
-            r"休息|试试|努力|考虑|尝试|睡觉|吃晚饭|先|睡了|一下|看看|谈谈|聊聊|说说|走走|想想|问问|好好|建议",
+            r"休息|试试|努力|考虑|尝试|睡|会儿|吃晚饭|先|再活|活到|活个|躺平|摆烂|辈子|一下|看看|谈谈|聊聊|说说|走走|想想|问问|好好|建议",
             text,
         )
         or text.startswith(("的", "是", "了", "书"))
@@ -134,6 +134,60 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     elif kind.startswith("有") or kind.endswith("了"):
         yield Claim("event", f"{kind}{text}", confidence=0.85, dated=True)
     else:
+        yield Claim("plan", text, confidence=0.85, dated=True)
+
+
+_WHEN_OF_DAY = r"(?:得|还得|就|才|一早|早上|上午|下午|晚上|中午|傍晚|凌晨)*"
+_GOING = re.compile(
+    r"(?:坐高铁|坐火车|坐飞机|开车|请个?假|带[\u4e00-\u9fff]{1,5}?|[陪和跟][\u4e00-\u9fff]{1,5}?)?(?:去(?!掉|除|世|哪|了|过|的|年|不)|飞(?!了|的)|回(?!复|答|头|想|了|的|不)[\u4e00-\u9fff]"
+    r"|搬(?:家|去|到|走)|入职|报到|体检|复[查试诊]|[面笔]试|答辩|(?:做|动)?手术|出发|出差|出院|住院|开庭|领证|结婚|毕业|拔|考(?!虑|的|得|了|完)[\u4e00-\u9fffA-Z])"
+)
+_NO_PLAN = re.compile(
+    r"[多少贵挤堵远就是]$|合适|便宜|比较|最好|应该|可以|不如|建议|方便|估计|的人|的话|怎么|睡|吃饭|上班|上课|有没有|不了|取消|没|哪|还是|觉得|呢$"
+)
+
+
+@RULES.rule(rf"{SPEAKER}?{_WHEN_OF_DAY}(?P<v>[\u4e00-\u9fffA-Za-z0-9]{{2,16}})$")
+def _dated_ahead(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """What lies ahead needs no word for it: "我下周去北京出差"."""
+    text = END_PARTICLES.sub("", match["v"])
+    if not context.future or not _GOING.match(text) or _NO_PLAN.search(text) or CONTEXT_BOUND.search(text):
+        return
+    if len(text) > 2 or text not in {"去的", "回家"}:
+        yield Claim("plan", text, confidence=0.85, dated=True)
+
+
+_APPOINTED = (
+    r"体检|复查|复试|复诊|面试|笔试|答辩|手术|面签|开庭|婚礼|航班|飞机|高铁|火车|比赛|演出|毕业典礼|"
+    r"[\u4e00-\u9fffA-Z]{0,4}考试"
+)
+
+
+@RULES.rule(
+    rf"(?:{SPEAKER}的?)?(?P<v>{_APPOINTED})(?:时间|日期)?(?:就|也|都|是|在|定|安排|约|订|改|到|了)*$",
+    rf"{SPEAKER}{_WHEN_OF_DAY}有?(?:一?[个场次])?(?P<v>{_APPOINTED})$",
+)
+def _appointed(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "面签是8月6号"."""
+    if context.future and not re.search(r"[没不]", match[0]):
+        yield Claim("event", f"有{match['v']}", confidence=0.85, dated=True)
+
+
+_LONG_TERM = (
+    r"(?:(?:去)?(?:考(?!虑)|报(?:名|考|班)|学(?!校|习)|读(?:研|博|在职|[\u4e00-\u9fff]?士)|申请|留学|移民|创业|当兵)|买[房车]|换工作|辞职|离职|跳槽|转行|结婚|离婚|"
+    r"要(?:孩子|二胎)|生二胎|备孕|搬家|搬(?:去|到)|装修|养(?:一|只|条|个)|开(?:一?[个家])|减肥|戒)"
+)
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:在|正在?|也|最近)*(?:准备|决定|下定决心)(?:要)?(?P<v>{_LONG_TERM}[\u4e00-\u9fffA-Za-z0-9]{{0,12}})$"
+)
+def _resolved(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """A resolution of weight is a plan without a date too; "我准备睡了" is none."""
+    text = END_PARTICLES.sub("", match["v"])
+    if not (
+        context.dated or CONTEXT_BOUND.search(text) or PAST_STATE.search(match[0]) or _NO_PLAN.search(text)
+    ):
         yield Claim("plan", text, confidence=0.85, dated=True)
 
 
@@ -167,7 +221,7 @@ def _event(match: re.Match[str], context: Context) -> Iterator[Claim]:
         found is None
         or found.start() > 14
         or _EVENT_CONTEXT.search(text)
-        or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|应该|不|没|聊|问题|建议", text)
+        or re.search(r"感觉|觉得|发现|麻烦|困惑|烦恼|决定|想|压力|该|不|没|聊|问题|建议", text)
     ):
         return
     if len(text) < 3 or text.startswith(("的", "是", "都出", "从开始")) or _SOMEONE_ELSE.match(text):

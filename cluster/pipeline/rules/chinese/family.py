@@ -136,6 +136,30 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("pet_name", value, about=match["x"])
 
 
+_OWN_PET = re.compile(
+    rf"(?<![和跟说像给想])我们?(?:家(?:的|那|那个|这)?|的|那|这)(?P<n>[一两三四五六]?[只条])?(?P<d>小|大|老|胖|黑|白|橘)?(?P<x>(?!鱼|鸟)(?:{PET}))"
+    r"(?!玩偶|公仔|毛绒|娃娃|头|表情|图|眼|咖|须|爪|形|步|窝|包|牌|系|奴|粮|砂|友|屋|王|零食|[\u4e00-\u9fff]?罐)"
+)
+_PET_NO_MORE = re.compile(
+    r"以前|小时候|曾|当年|养过|去世|走了|走丢|死|没了|丢了|送人|如果|要是|假如|想养|要养|小说|角色|主角|梦"
+)
+
+
+def pets_taken_for_granted(text: str) -> Iterator[Claim]:
+    """ "我家猫最近老吐毛": who speaks of their cat has one."""
+    if _PET_NO_MORE.search(text):
+        return
+    seen: set[str] = set()
+    for match in _OWN_PET.finditer(text):
+        if match["x"] in seen:
+            continue
+        seen.add(match["x"])
+        number = match["n"] or ""
+        if len(number) == 1:
+            number = f"一{number}"
+        yield Claim("pet", f"{number}{match['d'] or ''}{match['x']}", about=match["x"], confidence=0.85)
+
+
 @RULES.rule(
     rf"(?:我|我们|我家|我们家)的?(?:小)?(?P<x>{PET})(?:的名字)?(?:也)?(?:叫做?|名叫|是叫){NAME}$",
     rf"我的?(?P<x>{PET})的名字是{NAME}$",
@@ -171,15 +195,25 @@ def _relative_with_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    rf"{SPEAKER}(?:到现在|至今|目前|还|也|都)*没有?(?:个|谈)?(?:(?P<v>对象|男朋友|女朋友|男友|女友|谈恋爱)|结婚|成家)(?:啊|哈|的)?$"
+)
+def _unattached(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated and not PAST_STATE.search(match[0]):
+        yield Claim("marital", "单身" if match["v"] else "未婚")
+
+
+@RULES.rule(
     (
-        rf"{SPEAKER}?(?:还)?(?:是)?(?P<v>单身|已婚|未婚|离异|离婚|丧偶|结婚|订婚)(?:狗|贵族|状态|"
+        rf"{SPEAKER}?(?:(?:和|跟|与)我?(?:老婆|老公|媳妇|爱人|先生|太太|妻子|丈夫))?(?:还)?(?:是)?(?P<v>单身|已婚|未婚|离异|离婚|丧偶|结婚|订婚)(?:狗|贵族|状态|"
         rf"人士)?(?:了)?(?:都|已经|快)?(?:有)?(?:[一二两三四五六七八九十几\d]+年)?(?:了)?(?:的)?$"
     ),
     r"我的?(?:婚姻|感情|婚恋)状(?:况|态)是(?P<v>单身|已婚|未婚|离异|恋爱中)$",
 )
 def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
     word = match["v"]
-    if context.future or (word in {"结婚", "离婚", "订婚"} and "了" not in match[0] and "已" not in match[0]):
+    if context.future or (
+        word in {"结婚", "离婚", "订婚"} and not re.search(r"[了已]|[\d一二三四五六七八九十]年", match[0])
+    ):
         return
     yield Claim(
         "marital",

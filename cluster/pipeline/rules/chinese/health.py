@@ -10,6 +10,7 @@ from cluster.pipeline.rules.chinese.values import (
     END_PARTICLES,
     RELATION,
     SPEAKER,
+    YEARS,
     Context,
     items_of,
 )
@@ -111,7 +112,10 @@ def _condition(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("condition", value)
 
 
-@RULES.rule(rf"{SPEAKER}?(?:是)?(?:一?[个名位])?(?P<v>素食主义者|素食者|纯素食者|吃素|吃全素)(?:的|了)?$")
+@RULES.rule(
+    rf"{SPEAKER}?(?:是)?(?:一?[个名位])?(?P<v>素食主义者|素食者|纯素食者|吃素|吃全素)"
+    rf"(?:的|了)?(?:都|已经|快|有)*(?:{YEARS}|好多年|很多年)?(?:了|啦)?$"
+)
 def _diet(_: re.Match[str], __: Context) -> Iterator[Claim]:
     yield Claim("diet", "素食者", confidence=0.95)
 

@@ -10,6 +10,7 @@ from cluster.pipeline.rules.chinese.values import (
     END_PARTICLES,
     PAST_STATE,
     SPEAKER,
+    YEARS,
     Context,
     items_of,
 )
@@ -169,6 +170,21 @@ def _practises(match: re.Match[str], context: Context) -> Iterator[Claim]:
     """Two 了 would tell of years that go on; the last is enough: "我练瑜伽三年了"."""
     if not context.dated and not re.search(r"[没不]|对象|工$", match[0]) and "了" not in match["v"]:
         yield Claim("plays", match[0][match.start("v") - match.start() - 1] + match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?P<verb>玩|练|学|打|弹|踢|滑|跳|拉|画|写|唱|吹|跑|钓|游)(?P<v>[\u4e00-\u9fff]{{1,5}}?)"
+    rf"(?:都|已经|也|才)*(?P=verb)了?(?:都|快|有|差不多|整整)*(?P<long>{YEARS})(?:了|啦)?$"
+)
+def _practises_long(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """The verb said again with how long: "弹吉他弹了两年了"."""
+    verb, value = match["verb"], match["v"]
+    if context.dated or re.search(r"[没不想]|对象|工$|[了过]", value) or CONTEXT_BOUND.search(value):
+        return
+    if verb == "学":
+        yield Claim("learning", value)
+    elif "年" in match["long"]:
+        yield Claim("plays", f"{verb}{value}")
 
 
 @RULES.rule(rf"{SPEAKER}?(?:已经|早就?|后来)*(?:不再|不)学(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)了$")

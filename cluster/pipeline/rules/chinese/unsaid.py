@@ -16,6 +16,7 @@ from cluster.pipeline.rules.chinese.values import (
     NUMBER,
     PAST_STATE,
     RELATION,
+    YEARS,
     known_place,
     occupation_of,
 )
@@ -70,7 +71,10 @@ _SOMEBODY = re.compile(
 _STATE = re.compile(
     r"(?:(?:现在|目前|如今|眼下|刚刚?|终于|已经|最近|今年|平时|一直|从小|本来|后来|也|又)*+"
     r"(?:(?<=[在前今下直时])住在?|家住|定居|现居|搬(?:家)?[到去来至回]了?(?P<place>[\u4e00-\u9fff]{2,10}?)(?:了|啦)?$|入职|跳槽|单身|已婚|未婚|离异|毕业于|就读|就职|任职|养了|"
-    r"从[\u4e00-\u9fffA-Za-z0-9]{2,12}(?:离职|辞职|毕业|搬)|"
+    r"从[\u4e00-\u9fffA-Za-z0-9]{2,12}(?:离职|辞职|毕业|搬)|坐标|人在|[Bb]ase|属[鼠牛虎兔龙蛇马羊猴鸡狗猪]的?(?:$|本命年)|"
+    r"教[\u4e00-\u9fff]{2,6}的$|被[\u4e00-\u9fff]{2,10}(?:大学|学院)(?:录取|录)了|(?:正?在|在?准备)备?考|"
+    rf"(?:在|来|到|搬[来到]|漂在)[\u4e00-\u9fffA-Za-z0-9·&]{{2,12}}?{YEARS}[了啦]$|(?:结婚|戒[烟酒]|吃素|[学玩练弹打唱画写跑跳]){YEARS}|"
+    rf"(?P<verb>[学玩练弹打唱画写跑跳教做当])[\u4e00-\u9fff]{{1,6}}?(?P=verb)?了?(?:都|已经|快|有)*{YEARS}[了啦]?$|"
     r"在[\u4e00-\u9fffA-Za-z0-9 ]{2,14}?(?:工作|上班|上学|读[大研博本硕]|实习|做|当|教|开|合租|租房))"
     r"|今年(?:刚)?[\d一二三四五六七八九十]{1,3}岁?$|老家|家乡|目标是|职业是|专业是|身高|体重|性格|爱好是?|母语"
     r"|打算|改学|(?:从小|一直)就?对[^，]{1,8}过敏$|[\u4e00-\u9fff]{2,4}过敏$|(?:从来|一直)?(?:不能|不)[吃喝]|对[^，]{1,8}过敏$"
@@ -81,6 +85,13 @@ _STATE = re.compile(
 _DEED = re.compile(
     rf"(?:在[\u4e00-\u9fffA-Za-z0-9]{{2,8}}?|[和跟带陪][\u4e00-\u9fff]{{1,6}}?)?(?:刚刚?|终于|已经)?(?:{DONE})"
 )
+_AHEAD = re.compile(
+    r"(?:得|还得|就|才|一早|坐高铁|坐飞机|开车|请个?假|早上|上午|下午|晚上|中午)*(?:去(?!掉|除|世|哪)|飞|回(?!复|答|头|想)[\u4e00-\u9fff]|搬(?:家|去|到|走)|入职|报到|体检|"
+    r"复[查试诊]|[面笔]试|答辩|手术|出发|出差|开庭|领证|拔|考(?!虑)[\u4e00-\u9fffA-Z])"
+)
+_APPOINTMENT = re.compile(
+    r"(?:体检|复[查试诊]|[面笔]试|答辩|手术|面签|开庭|婚礼|航班|飞机|高铁|火车|比赛|演出|毕业典礼|考试)(?:时间)?(?:就|也|也就|是|在|定|安排|约|订|改|到)*$"
+)
 _INTENT = re.compile(r"(?:打算|计划|准备|要|约了|预约了|报名了|订了)(?!是|求|么|不|点|紧|素|命)")
 
 
@@ -89,13 +100,28 @@ def speaks_of_somebody(said: str) -> bool:
     return _SOMEBODY.search(said) is not None
 
 
-def tells_of_speaker(clause: str, said: str, *, dated: bool) -> bool:
+_OWN_FAMILY = re.compile(
+    r"我(?:们?家)?的?[大小]?(?:老婆|老公|媳妇|爱人|女儿|闺女|儿子|孩子|娃)"
+    r"|(?:^|[，,。！!；;\s])[大小]?(?:老婆|老公|媳妇|爱人|女儿|闺女|儿子|爸妈|父母)"
+)
+
+
+def is_own_kin(said: str) -> bool:
+    """Whether a relative named without "我" is the speaker's: nobody but the speaker's own family has been
+    spoken of before (`said`), whose relative it might be."""
+    return not speaks_of_somebody(_OWN_FAMILY.sub("", said))
+
+
+def tells_of_speaker(clause: str, said: str, *, dated: bool, future: bool = False) -> bool:
     """Whether a clause without a subject is about its speaker: it names a state that people name of
-    themselves, or (`dated`) what somebody did or will do one day, and nobody else has been spoken of before
+    themselves, or (`dated`) what somebody did or (`future`) will do one day, and nobody else has
+    been spoken of before
     (`said`)."""
     if speaks_of_somebody(said):
         return False
     if dated and (_DEED.match(clause) or _INTENT.match(clause)):
+        return True
+    if future and (_AHEAD.match(clause) or _APPOINTMENT.match(clause)):
         return True
     state = _STATE.match(clause)
     if state is None:

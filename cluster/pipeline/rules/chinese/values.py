@@ -57,6 +57,7 @@ _BY_ENDING = re.compile(
     r"(?![一两这那全他她你我不没好前大])[\u4e00-\u9fff]{1,4}(?<![会成党团学人队球官动委法巫天祖大军])(?<!老)(?:员|师)"
 )
 """接警员, 药剂师: a job by its last character."""
+YEARS = r"[一二两三四五六七八九十几多\d半]+(?:个?月|年)(?:半|多|头)?"
 NUMBER = r"(?:\d{1,3}|[一二两三四五六七八九十百]{1,4})"
 ONE = r"(?:一名|一位|一个|一只|一条|一匹|个|名|位|一)?"
 PAST_STATE = re.compile(r"以前|曾经|之前|小时候|从前|过去|当年|当时|原来|那时|原本|曾|年轻时|上学时|大学时")
@@ -240,6 +241,16 @@ def place_of(text: str) -> str | None:
     if len(value) < 2 or NOT_PLACE.search(value) or CONTEXT_BOUND.search(value):
         return None
     return None if _NO_PLACE.search(value) and not known_place(value) else value
+
+
+_WITHIN = re.compile(r"[的了人学公司大校院玩旅过吃看等住去来做读养卖当]|工作|上班")
+"""Is no further part of a place's name."""
+
+
+def listed_place(text: str) -> bool:
+    """Whether it begins with a listed place, and is that or something in it: 山东德州, not 爸杭州."""
+    listed = any(text[:cut] in ZH_PLACES or text[:cut] in ZH_COUNTRIES for cut in (2, 3, 4))
+    return listed and len(text) <= 6 and not _WITHIN.search(text[2:])
 
 
 def known_place(text: str) -> bool:

@@ -15,8 +15,10 @@ from cluster.pipeline.rules.chinese.values import (
     PAST_STATE,
     PLACE,
     SPEAKER,
+    YEARS,
     Context,
     known_place,
+    listed_place,
     occupation_of,
     person_of,
     place_of,
@@ -32,11 +34,17 @@ RULES: Rules[Context] = Rules()
     rf"(?:我|本人|俺)?(?:的)?(?:中文|真实|全|真|本|大)?(?:名字?|姓名)(?:就)?(?:叫做?|是叫?){NAME}$",
     rf"(?:我|本人|俺){ADVERBS}(?:名叫|名为|叫做|叫){NAME}$",
     rf"我的?名字不(?:是|叫)[^是叫]{{1,8}}(?:是|叫|而是){NAME}$",
+    rf"我的?(?:全名|本名|真名){NAME}$",
 )
 def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
     value = person_of(match["v"])
     if value:
         yield Claim("name", value, confidence=0.97)
+
+
+@RULES.rule(r"(?:我|本人|俺)(?:是)?姓(?P<v>(?![啥什名氏何甚])[\u4e00-\u9fff]{1,2})$")
+def _surname(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("surname", match["v"])
 
 
 @RULES.rule(r"我是(?P<v>[\u4e00-\u9fff]{2,3})$", r"我是(?P<v>[A-Z][a-z]+(?: [A-Z][a-z]+)?)$")
@@ -82,6 +90,7 @@ def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"(?:{SPEAKER}|今年|现在|我的?年龄是|我的?年纪是){{0,2}}(?:刚满|满|"
         rf"快满)?(?P<v>{NUMBER})(?:周)?岁(?:整|半)?(?:了|啦|的人了)?$"
     ),
+    rf"{SPEAKER}(?P<v>{NUMBER})岁?的人了$",
     rf"{SPEAKER}是?(?:一?[个名位])?(?P<v>{NUMBER})岁的",
     r"(?:我|本人|俺)(?=.*[了才都刚]|已经)(?:都|才|也|已经|刚)*(?P<v>[1-9]\d|[二三四五六七八九]?十[一二三四五六七八九]?)(?:了|啦)?$",
 )
@@ -116,9 +125,16 @@ def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:生活|居住|定居|安家)(?:了?.{{1,6}}了)?$",
     rf"(?:现在|目前|现|家)?(?:住在|定居在|居住在|生活在|家住|现居){PLACE}$",
     rf"(?:现在|目前|如今|眼下)住{PLACE}$",
+    rf"(?:{SPEAKER}|现在|目前|如今)*(?:人在|坐标(?:是|在)?|[Bb]ase(?:在)?)(?P<known>[\u4e00-\u9fff]{{2,8}}?)(?:了|这边)?$",
+    rf"{SPEAKER}?(?:搬|移民|漂)?[来到在](?P<since>[\u4e00-\u9fff]{{2,8}}?)(?:这边|这里)?(?:[待呆住]|生活)?了?(?:也|都|已经|快|有|差不多|整整|第)*{YEARS}[了啦]$",
 )
 def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.future or PAST_STATE.search(match[0]):
+        return
+    groups = match.groupdict()
+    if sure := groups.get("known") or groups.get("since"):
+        if listed_place(sure) and not (context.away and groups.get("known")):
+            yield Claim("residence", sure)
         return
     moved = re.search(r"搬|移居|移民", match[0]) is not None
     if context.past and not moved and "了" not in match[0]:
@@ -137,7 +153,9 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("residence", value, negates=True)
 
 
-_NOT_ORIGIN = re.compile(r"(?:家庭|世家|[部系班组队]|公司|集团|银行|大学|学院|中学|行业|专业|单位|医院)$")
+_NOT_ORIGIN = re.compile(
+    r"(?:交大|理工|[局厂所店站社馆]|分部|总部|家庭|世家|[部系班组队]|公司|集团|银行|大学|学院|中学|行业|专业|单位|医院)$"
+)
 """Where somebody belongs, not where they were born: "我来自技术部"."""
 
 
@@ -145,17 +163,23 @@ _NOT_ORIGIN = re.compile(r"(?:家庭|世家|[部系班组队]|公司|集团|银�
     rf"{SPEAKER}?(?:是)?(?:来自于?|出生在|出生于|生于){PLACE}$",
     rf"我的?(?:老家|家乡|故乡)(?:是|在){PLACE}(?:的)?$",
     r"(?:老家|家乡)(?:都)?(?:是|在)(?P<v>[\u4e00-\u9fff]{2,12})$",
-    rf"{SPEAKER}是(?:一?[个名位])?(?P<v>[\u4e00-\u9fff]{{2,8}}?)人$",
+    rf"{SPEAKER}是?(?:一?[个名位])?(?:地道|正宗|土生土长|纯正|纯|土)?的?(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:本地|土著)?人$",
+    rf"{SPEAKER}是?(?P<of>[\u4e00-\u9fff]{{2,8}})的$",
+    r"(?:我的?)?(?:老家|家乡)(?:就|都)?(?P<of>[\u4e00-\u9fff]{2,8}?)(?:的|那边)?$",
     rf"{SPEAKER}在(?P<v>[\u4e00-\u9fff]{{2,8}}?)(?:出生)?(?:并|和)?(?:长大|出生)(?:的|长大的)?$",
 )
 def _hometown(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if match[0].endswith("长大") and context.from_elsewhere:
         return
+    if bare := match.groupdict().get("of"):  # "我山东德州的"
+        if listed_place(bare) and not _NOT_ORIGIN.search(bare) and not context.dated:
+            yield Claim("hometown", bare)
+        return
     text = END_PARTICLES.sub("", match["v"]).removesuffix("的")
     if match[0].endswith("人") and not re.search(r"来自|老家|家乡|故乡|出生|生于", match[0]):
         if text in ZH_COUNTRIES:
             yield Claim("nationality", text)
-        elif known_place(text):
+        elif listed_place(text) or ("是" in match[0] and known_place(text)):
             yield Claim("hometown", text)
         return
     if "来自" in match[0] and _NOT_ORIGIN.search(text) and not known_place(text):
@@ -166,12 +190,19 @@ def _hometown(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    rf"{SPEAKER}?(?:是)?信(?:奉|仰)?(?P<v>佛教?|基督教?|天主教?|伊斯兰教|道教)的?(?:{YEARS}[了啦]?)?$"
+)
+def _religion(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("religion", {"佛": "佛教", "基督": "基督教", "天主": "天主教"}.get(match["v"], match["v"]))
+
+
+@RULES.rule(
     (
         rf"(?:{SPEAKER}|我的)性格(?:是|上)?{ADVERBS}(?:偏|属于)?(?P<v>内向|外向|开朗|乐观|悲观|急躁|随和|"
         rf"慢热|安静|活泼|害羞|敏感)(?:型)?(?:的)?$"
     ),
     rf"{SPEAKER}是?(?:一?个)?{ADVERBS}(?P<v>内向|外向|慢热|害羞|社恐|完美主义)(?:的人|者)?$",
-    rf"{SPEAKER}是(?:一?个)?(?P<v>左撇子|夜猫子|完美主义者|社恐|独生子女|独生子|独生女)$",
+    rf"{SPEAKER}是?(?:一?个)?(?P<v>左撇子|夜猫子|完美主义者|社恐|社牛|路痴|脸盲|独生子女|独生子|独生女|[EI][NS][FT][JP])$",
     rf"{SPEAKER}是(?:一?[个名位])?(?:典型的?|妥妥的|标准的?)?(?P<v>(?!素食)[\u4e00-\u9fff]{{1,3}}(?:主义者?|党|体质)|[EI][NS][FT][JP])"
     r"(?:型|人格)?(?:的人)?$",
     rf"{SPEAKER}(?:[这个种]*人)(?:就是|就这样)?{ADVERBS}(?P<v>内向|外向|开朗|乐观|悲观|急躁|随和|慢热|安静|活泼|害羞|敏感)(?:的)?$",
@@ -181,11 +212,12 @@ def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"{SPEAKER}是(?P<v>A|B|AB|O)型血$",
+    rf"{SPEAKER}是?(?P<v>A|B|AB|O)型血的?$",
+    rf"{SPEAKER}是?(?P<z>白羊|金牛|双子|巨蟹|狮子|处女|天秤|天蝎|射手|摩羯|水瓶|双鱼)(?:座的?|男|女)$",
+    rf"{SPEAKER}?是?属(?P<a>[鼠牛虎兔龙蛇马羊猴鸡狗猪])的?(?:$|本命年)",
     rf"(?:{SPEAKER}|我的)?体重(?:是|有)?(?P<w>\d{{2,3}}(?:\.\d)?(?:kg|KG|公斤|千克|斤))$",
     rf"{SPEAKER}(?P<w>\d{{2,3}}(?:\.\d)?(?:kg|KG|公斤|千克))$",
     rf"(?:{SPEAKER}|我的)?身高(?:是|有)?(?P<h>1\d\d|1[.米]\d{{1,2}}|一米[一二三四五六七八九]{{1,2}})(?:cm|CM|厘米|公分|米)?$",
-    rf"{SPEAKER}是(?P<z>白羊|金牛|双子|巨蟹|狮子|处女|天秤|天蝎|射手|摩羯|水瓶|双鱼)座(?:的)?$",
 )
 def _body(match: re.Match[str], _: Context) -> Iterator[Claim]:
     for group, slot, unit in (
@@ -193,6 +225,7 @@ def _body(match: re.Match[str], _: Context) -> Iterator[Claim]:
         ("h", "height", ""),
         ("w", "weight", ""),
         ("z", "zodiac", "座"),
+        ("a", "animal_year", ""),
     ):
         if value := match.groupdict().get(group):
             yield Claim(slot, f"{value}{unit}")

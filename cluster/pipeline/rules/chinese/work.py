@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from cluster.pipeline.rules.chinese.values import (
     CONTEXT_BOUND,
     END_PARTICLES,
+    FRIEND,
     NOT_PLACE,
     ONE,
     PAST_STATE,
     SPEAKER,
+    YEARS,
     Context,
     known_place,
     occupation_of,
@@ -60,7 +62,7 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         text,
     )
     if student and "的" not in student["what"]:
-        yield Claim("title", f"{student['year'] or ''}{student['what']}")
+        yield Claim("grade" if student["year"] else "title", f"{student['year'] or ''}{student['what']}")
         if student["school"]:
             yield Claim("school", student["school"])
         return
@@ -78,6 +80,52 @@ _FIELD = "|".join(sorted(ZH_FIELDS, key=len, reverse=True))
 _NO_TRADE = re.compile(
     r"[了过着得错完好给来去到从你我他她它这那]|玩笑|为了|时候|梦|决定|选择|准备|饭|作业|题|实验|核酸|手术|检查|样子|[用玩事人]"
 )
+
+
+_SUBJECT = (
+    r"(?:小学|初中|高中|大学|中学|高[一二三]|初[一二三]|[一二三四五六]年级|幼儿园|成人|少儿)?的?"
+    r"(?:语文|数学|英语|物理|化学|生物|历史|地理|政治|思政|音乐|美术|体育|信息技术|科学|舞蹈|钢琴|书法|围棋|瑜伽|游泳|编程|日语|法语|德语|对外汉语)"
+)
+_LIVES_ON = (
+    r"(?:卖[\u4e00-\u9fff]{1,6}|"
+    r"开(?:地铁|出租车?|公交车?|货车|大货车?|大车|挖掘?机|网约车|滴滴|卡车|火车|高铁|校车|飞机|叉车|塔吊|船|店|网店|饭店|民宿)|"
+    r"写(?:代码|小说|剧本|程序|文案|公众号|网文|[A-Za-z+#]{1,10}[\u4e00-\u9fff]{0,2})|"
+    r"送(?:外卖|快递|货|水|牛奶|啤酒)|跑(?:滴滴|外卖|快递|业务|运输|货运|网约车|销售|船|长途|出租车?|远洋)|"
+    r"修(?:车|电脑|手机|空调|家电|表|路|铁路|飞机|电梯)|种(?:地|菜|水果|草莓|苹果|茶|花|葡萄|大棚)|"
+    r"养(?:猪|鸡|牛|羊|鱼|蜂|虾|蟹|鸭)|拍(?:视频|婚纱|纪录片|广告)|"
+    rf"教{_SUBJECT})"
+)
+_ONES_OWN = re.compile(rf"是|^(?:{FRIEND})|老师|医生|老板|教练|律师|导师|经理|班主任|主管|主任$")
+_GOES_ON_FOR = rf"(?:都|已经|快|也|有|差不多|整整)*{YEARS}[了啦]$"
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:是|就是|就)?(?:一个?)?(?:专门|专职|全职|天天)?(?P<v>{_LIVES_ON})的$",
+    rf"{SPEAKER}的?工作(?:就)?是(?:给[\u4e00-\u9fff]{{1,6}}?)?(?P<v>{_LIVES_ON})的?$",
+    rf"(?:{SPEAKER}|是|现在|目前)?(?P<v>教{_SUBJECT})的?$",
+    rf"{SPEAKER}?(?P<v>{_LIVES_ON}){_GOES_ON_FOR}",
+)
+def _livelihood(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """The same without "是": "我开地铁的", "教化学的"."""
+    if not (context.dated or PAST_STATE.search(match[0]) or re.search(r"[了过不没想这那]", match["v"])):
+        yield Claim("title", match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:就)?(?P<one>一[个名位]?)(?:小|普通|破|老)?(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}})$",
+    rf"{SPEAKER}?(?P<verb>当|做|干)(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)(?:(?P=verb)了)?{_GOES_ON_FOR}",
+    rf"{SPEAKER}?(?:当|做|干)了(?:都|快|差不多)*{YEARS}的?(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)了$",
+)
+def _by_trade(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "我一程序员", "我当老师十年了"."""
+    if context.dated or PAST_STATE.search(match[0]):
+        return
+    if "one" in match.groupdict() and _ONES_OWN.search(match["v"]):
+        return  # "我一老师": a teacher that the speaker has
+    if (value := occupation_of(match["v"])) and not CONTEXT_BOUND.search(value):
+        yield Claim("title", value)
+    elif match["v"] in ZH_FIELDS and "verb" in match.groupdict():
+        yield Claim("industry", match["v"])
 
 
 @RULES.rule(
@@ -139,7 +187,7 @@ def _student(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     if major and (CONTEXT_BOUND.search(major) or re.search(r"[校学院中]$|理工$|[师交科]大$", major)):
         return  # a school, not what is studied there
-    yield Claim("title", f"{match['v']}学生")
+    yield Claim("grade", f"{match['v']}学生")
     if major:
         yield Claim("major", major)
 
@@ -161,6 +209,15 @@ def _retired(match: re.Match[str], context: Context) -> Iterator[Claim]:
         rf"(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}})(?:公司)?(?:工作)?$"
     ),
     r"我的?(?:公司|单位)(?:是|叫)(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{2,20})$",
+    rf"{SPEAKER}在(?P<v>[\u4e00-\u9fffA-Za-z0-9·&]{{2,14}}(?:公司|集团|事务所|研究所|研究院|设计院|出版社|报社|电视台))$",
+    (
+        rf"(?:{SPEAKER}|现在|目前)?在(?P<v>[\u4e00-\u9fffA-Za-z0-9·&]{{2,14}}?)(?:上班|干|搬砖|打工|打杂|打螺丝|做事|混)了?"
+        rf"(?:{_GOES_ON_FOR}|快{YEARS}$)"
+    ),
+    (
+        rf"(?:{SPEAKER}|现在|目前)?在(?P<v>[\u4e00-\u9fffA-Za-z0-9·&]{{1,14}}"
+        rf"(?:公司|集团|银行|局|厂|研究所|研究院|设计院|事务所|出版社|报社|电视台))(?:[待呆])?了?{_GOES_ON_FOR}"
+    ),
 )
 def _company(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if (
@@ -254,6 +311,7 @@ _SCHOOL = (
         rf"读大[一二三四]|上大[一二三四]|读本科|读硕士|读博士|求学|就读|读[\u4e00-\u9fff]{{2,8}})$"
     ),
     rf"{SPEAKER}?(?:考上了|考入了){_SCHOOL}(?P<rest>)$",
+    rf"{SPEAKER}?被{_SCHOOL}(?P<rest>[\u4e00-\u9fff]{{0,8}}?)(?:录取|录)了$",
     rf"{SPEAKER}(?:是|在)?{_SCHOOL}(?P<rest>)的?(?:大[一二三四]|研[一二三]|高[一二三])的?(?:学生|新生)?$",
 )
 def _school(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -283,6 +341,7 @@ def _alma_mater(match: re.Match[str], context: Context) -> Iterator[Claim]:
         r"(?:专业)?$"
     ),
     rf"{SPEAKER}(?:学|读|主修)的?是(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
+    rf"{SPEAKER}一个?学(?P<v>[\u4e00-\u9fff]{{2,8}}?)的$",
     rf"{SPEAKER}(?:主修|就读)(?P<v>[\u4e00-\u9fff]{{2,12}}?)(?:专业)?$",
     rf"{SPEAKER}(?:(?:大学|本科|研究生|硕士|博士)(?:期间|阶段|时)?(?:其实|主要)?)?是(?:学|读)(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?的$",
     rf"{SPEAKER}(?:大学|本科|研究生|硕士|博士)(?:期间|阶段)?(?:学|读)的?(?:是)?(?P<v>[\u4e00-\u9fff]{{2,10}}?)(?:专业)?$",
