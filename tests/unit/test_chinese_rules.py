@@ -221,7 +221,7 @@ async def test_deeds_and_plans_without_a_subject(said: str, expected: set[tuple[
         ("我在清华大学读研，学了很多。", {("education/school", "清华大学")}),
         ("我室友小敏又喝我的牛奶。", {("social/roommate_name", "小敏")}),
         ("我女儿小时候怕黑。", set()),
-        ("我女儿小班了。", set()),
+        ("我女儿小班了。", {("family/daughter_grade", "小班")}),
         ("我弟弟小我三岁。", set()),
     ],
 )
@@ -646,4 +646,35 @@ async def test_a_speech_before_a_jury_is_a_role_until_it_is_stopped() -> None:
 async def test_a_day_takes_its_particle_with_it() -> None:
     assert await _found("我订了今晚的飞机回上海。") == {
         ("life_event/event", "用户2023年5月10日订了飞机回上海")
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我妈六十二了。", {("family/mother_age", "62")}),
+        ("我爸今年70。", {("family/father_age", "70")}),
+        ("我家孩子三岁了。", {("family/child_age", "3")}),
+        ("我儿子今年高三。", {("family/son_grade", "高三")}),
+        ("我爸走了七年了。", {("family/father_condition", "已去世")}),
+        ("我妈退休了。", {("family/mother_job", "退休")}),
+        ("想给我外婆做棉袄，外婆住在绍兴。", {("family/maternal_grandmother_residence", "绍兴")}),
+        ("我那台五菱开山路没得说。", {("asset/possession", "一台五菱")}),
+        ("我那辆Polo卖了。", set()),
+        ("我爸走了。", set()),
+        ("我妈十点了还没回。", set()),
+        ("我儿子明年上小学。", set()),
+        ("我女儿想上大学。", set()),
+        ("我妈小学毕业。", set()),
+        ("我朋友儿子上三年级了。", set()),
+        ("我同学的外婆身体好，外婆住在绍兴。", set()),
+    ],
+)
+async def test_what_else_is_said_of_ones_own(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+async def test_a_bare_answer_names_the_job_that_was_asked_for() -> None:
+    assert await _found("面试怎么答？", "助手：您面的是什么岗位？", "急诊科护士，从二甲往三甲跳。") == {
+        (TITLE, "急诊科护士")
     }

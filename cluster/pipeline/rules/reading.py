@@ -23,6 +23,7 @@ from cluster.pipeline.rules.chinese.unsaid import (
     answer,
     fronted,
     is_own_kin,
+    is_spoken_of_as_own,
     speaks_of_somebody,
     tells_of_speaker,
 )
@@ -221,7 +222,9 @@ def read_chinese(
             found.append(Said(_as_written(last[0], bare, written), sentence, None))
             continue
         so_far = f"{heard.earlier}{heard.here}{'，'.join(clauses[:number])}"
-        if (_OWN_KIN.match(bare) and is_own_kin(so_far)) or (
+        if (
+            (kin := _OWN_KIN.match(bare)) and (is_own_kin(so_far) or is_spoken_of_as_own(kin[0], so_far))
+        ) or (
             last and last[-1].about and _RELATIVE.match(bare)  # "我爸爸是医生，妈妈是老师"
         ):
             bare, written = f"我{bare}", f"我{written}"

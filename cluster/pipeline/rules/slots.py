@@ -89,6 +89,9 @@ SLOTS: dict[str, Slot] = {
     "family_job": Slot(
         "family", "{x}_job", PERSONAL, "{s}'s {x}'s occupation is {v}", "{s}的{x}的职业是{v}", True
     ),
+    "family_grade": Slot(
+        "family", "{x}_grade", PERSONAL, "{s}'s {x} is in {v}", "{s}的{x}在读{v}", True
+    ),
     "family_company": Slot(
         "family", "{x}_company", PERSONAL, "{s}'s {x} works at {v}", "{s}的{x}在{v}工作", True
     ),

@@ -25,6 +25,19 @@ def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("language", value)
 
 
+_MAKE = (
+    r"(?:[A-Za-z][A-Za-z0-9-]{0,11}|五菱|比亚迪|特斯拉|大众|丰田|本田|奔驰|宝马|奥迪|吉利|长安|奇瑞|长城|红旗|小鹏|理想|蔚来|别克|福特|日产|"
+    r"现代|起亚|马自达|沃尔沃|雅马哈|小牛|雅迪|爱玛|九号|捷安特|美利达|崔克|富士|索尼|佳能|尼康|徕卡|大疆|联想|戴尔|苹果|华为|小米)"
+)
+
+
+@RULES.rule(rf"{SPEAKER}(?:[那这])(?P<n>[台辆部])(?:破|旧|老|新|小)?(?P<v>{_MAKE})")
+def _own_machine(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "我那台五菱开山路没得说": who speaks of their car has one."""
+    if not re.search(r"卖|丢|坏|报废|送人|以前|偷|借|租", match.string):
+        yield Claim("possession", f"一{match['n']}{match['v']}")
+
+
 @RULES.rule(
     (
         rf"{SPEAKER}(?:名下)?(?:有|拥有|买了|刚买了|购买了|新买了)(?P<v>[一两二三四五六](?:辆|套|栋|台|部|"

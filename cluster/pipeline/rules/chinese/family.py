@@ -18,6 +18,7 @@ from cluster.pipeline.rules.chinese.values import (
     PLACE,
     RELATION,
     SPEAKER,
+    YEARS,
     Context,
     occupation_of,
     person_of,
@@ -33,7 +34,7 @@ RULES: Rules[Context] = Rules()
 
 @RULES.rule(
     rf"我的?(?:大|小|二)?(?P<x>{RELATION}|{FRIEND})(?:的名字)?(?:也)?(?:叫做?|名叫|是叫){NAME}$",
-    rf"我的?(?P<x>{RELATION})的名字是{NAME}$",
+    rf"我们?家?的?(?P<x>{RELATION})的名字是{NAME}$",
     rf"我(?:们)?(?:家)?有(?:了)?(?:一?[个位])(?P<x>{RELATION}|{FRIEND})(?:名字)?(?:叫做?|名叫){NAME}$",
 )
 def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -46,7 +47,7 @@ def _relative_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"我的?(?P<x>{RELATION})(?P<n>[\u4e00-\u9fff]{{2,3}}?)?(?:今年|现在|已经|刚刚?满?|才|都|也|"
+    rf"我们?家?的?(?P<x>{RELATION})(?P<n>[\u4e00-\u9fff]{{2,3}}?)?(?:今年|现在|已经|刚刚?满?|才|都|也|"
     rf"刚)*(?P<v>{NUMBER})(?:周)?岁半?(?:了|啦)?$"
 )
 def _relative_age(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -62,7 +63,42 @@ def _relative_age(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
-    rf"我的?(?P<x>{RELATION})(?:现在|目前|也|都|就)*(?:是|当|做)(?:一?[名位个])?"
+    rf"我们?家?的?(?P<x>{RELATION})(?:已经|都|才|也|快|刚)*"
+    r"(?P<v>[1-9]\d|[二三四五六七八九]?十[一二三四五六七八九]?)(?P<end>了|啦|的人了)?$"
+)
+def _relative_bare_age(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "我妈六十二了", "我爸今年70"."""
+    number = zh_number(match["v"])
+    if number is not None and (match["end"] or context.under_way) and not (context.past or context.future):
+        yield Claim("family_age", str(number), about=ZH_RELATIONS[match["x"]])
+
+
+@RULES.rule(
+    rf"我们?家?的?(?P<x>{RELATION})(?:现在|已经|刚刚?|还|也|都|才|正)*(?:在)?(?:上|读|念|是)?"
+    r"(?P<v>幼儿园(?:[小中大]班)?|[小中大]班|小学(?:[一二三四五六]年级)?|初中|高中|大学|[一二三四五六]年级|初[一二三]|高[一二三]|"
+    r"大[一二三四]|研[一二三]|研究生|博士)(?:了|啦|的?学生)?$"
+)
+def _relative_grade(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.past or context.future or PAST_STATE.search(match[0])):
+        yield Claim("family_grade", match["v"], about=ZH_RELATIONS[match["x"]])
+
+
+@RULES.rule(
+    rf"我们?家?的?(?P<x>{RELATION})(?:已经|早就|早|都)*(?:(?:去世|过世|病逝|不在)(?:了|{YEARS}了?)+|走了{YEARS}了?)$",
+    rf"我们?家?的?(?P<x>{RELATION})(?:已经|早就|早|都|刚刚?)*(?P<retired>退休|离休)(?:了|在家|{YEARS}了?)+$",
+)
+def _relative_no_more(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    about = ZH_RELATIONS[match["x"]]
+    if context.future:
+        return
+    if match.groupdict().get("retired"):
+        yield Claim("family_job", "退休", about=about)
+    else:
+        yield Claim("family_ailing", "已去世", about=about)
+
+
+@RULES.rule(
+    rf"我们?家?的?(?P<x>{RELATION})(?:现在|目前|也|都|就)*(?:是|当|做)(?:一?[名位个])?"
     rf"(?P<v>[\u4e00-\u9fffA-Za-z]{{2,12}})$"
 )
 def _relative_job(match: re.Match[str], context: Context) -> Iterator[Claim]:
@@ -70,14 +106,14 @@ def _relative_job(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("family_job", value, about=ZH_RELATIONS[match["x"]])
 
 
-@RULES.rule(rf"我的?(?P<x>{RELATION})(?:们)?(?:现在|目前|也|都|一直)*(?:住在|生活在|定居在){PLACE}$")
+@RULES.rule(rf"我们?家?的?(?P<x>{RELATION})(?:们)?(?:现在|目前|也|都|一直)*(?:住在|生活在|定居在){PLACE}$")
 def _relative_home(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.past and (value := place_of(match["v"])):
         yield Claim("family_home", value, about=ZH_RELATIONS[match["x"]])
 
 
 @RULES.rule(
-    rf"我的?(?P<x>{RELATION})(?:现在|目前|也|都|一直)*在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)"
+    rf"我们?家?的?(?P<x>{RELATION})(?:现在|目前|也|都|一直)*在(?P<v>[\u4e00-\u9fffA-Za-z0-9 ·&]{{2,20}}?)"
     r"(?:工作|上班|任职|就职|任教|教书)(?:了?[一二两三四五六七八九十几多\d半]+个?[年月]多?)?了?$"
 )
 def _relative_company(match: re.Match[str], context: Context) -> Iterator[Claim]:

@@ -65,7 +65,7 @@ def fronted(clause: str) -> Whole | None:
 
 
 _SOMEBODY = re.compile(
-    rf"[他她它人您宠狗猫孩娃某谁]|宝宝|{RELATION}|仓鼠|兔子|鹦鹉|乌龟|鸟|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
+    rf"[他她它您宠]|(?<![本个工成老大病有为没丢])人(?![均民生气格物次在品名]|没事|多|少|间|口|工智)|[狗猫孩娃某谁]|宝宝|{RELATION}|仓鼠|兔子|鹦鹉|乌龟|鸟|老板|领导|经理|老师|学生|客户|客人|同[事学桌]|邻居|房东|室友|员工|师傅|朋友|"
     rf"闺蜜|对象|前任|公婆|岳|女生|男生|医生|患者|病人|学员|徒弟|租客|顾客|乘客|老乡|保姆|有一?[个位名](?!习惯|爱好|毛病|梦想|目标)|[网战校好队病]友|博主|主播|亲戚|[小老阿][{COMMON_SURNAMES}]|[{COMMON_SURNAMES}](?:[总工哥姐叔姨]|主任)"
 )
 _STATE = re.compile(
@@ -112,6 +112,12 @@ def is_own_kin(said: str) -> bool:
     return not speaks_of_somebody(_OWN_FAMILY.sub("", said))
 
 
+def is_spoken_of_as_own(relative: str, said: str) -> bool:
+    """Whether the relative has been called the speaker's before ("我外婆"), with nobody else about."""
+    rest, times = re.subn(rf"(?:我们?家?的?)?{relative}", "", said)
+    return times > 0 and f"我{relative}" in said and not speaks_of_somebody(rest)
+
+
 def tells_of_speaker(clause: str, said: str, *, dated: bool, future: bool = False) -> bool:
     """Whether a clause without a subject is about its speaker: it names a state that people name of
     themselves, or (`dated`) what somebody did or (`future`) will do one day, and nobody else has
@@ -131,7 +137,7 @@ def tells_of_speaker(clause: str, said: str, *, dated: bool, future: bool = Fals
 
 _ASKED = re.compile(
     rf"(?P<relative>{RELATION})(?:现在|今年)*(?:多大|几岁)"
-    r"|(?P<work>我(?:现在|目前|平时)*(?:是)?(?:做|从事)(?:什么|哪)|我的?(?:职业|工作|职位)是)"
+    r"|(?P<work>我(?:现在|目前|平时)*(?:是)?(?:做|从事)(?:什么|哪)|我的?(?:职业|工作|职位)是|什么(?:岗位|职业|工作)|哪个科室)"
     r"|(?P<home>我(?:现在|目前)*(?:是)?(?:住在?哪|住什么|在哪(?:个|座)?(?:城市|里|儿|边)?(?:居?住|生活))|"
     r"(?:哪|什么)(?:个|座)?城市)"
     r"|(?P<age>我(?:今年|现在)*(?:多大|几岁|多少岁)|我的?年龄)"
