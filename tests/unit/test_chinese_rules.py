@@ -678,3 +678,40 @@ async def test_a_bare_answer_names_the_job_that_was_asked_for() -> None:
     assert await _found("面试怎么答？", "助手：您面的是什么岗位？", "急诊科护士，从二甲往三甲跳。") == {
         (TITLE, "急诊科护士")
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "坐标南宁，28岁，女，打算转行做会计，晚不晚？",
+            {(HOME, "南宁"), (AGE, "28"), ("basic_info/gender", "女"), (PLAN, "用户打算转行做会计")},
+        ),
+        ("我对花生过敏，怎么办？", {(ALLERGY, "花生")}),
+        ("我对花生过敏，对吗？", set()),
+        ("我是运维，逢年过节都我值。", {(TITLE, "运维")}),
+        ("我一个纹身师好慌。", {(TITLE, "纹身师")}),
+        ("我一个朋友好慌。", set()),
+        ("出纳一枚。", {(TITLE, "出纳")}),
+        ("帅哥一枚。", set()),
+        ("我一米七二。", {("basic_info/height", "一米七二")}),
+        ("他一米七二。", set()),
+        ("我在哈工大读博。", {("education/school", "哈工大")}),
+        ("我贵阳本地的。", {("basic_info/hometown", "贵阳")}),
+        ("腰椎间盘突出三年了。", {("health/condition", "腰椎间盘突出")}),
+        ("我爸难受，腰椎间盘突出三年了。", set()),
+    ],
+)
+async def test_more_of_what_is_said_in_few_words(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+async def test_another_sentence_to_translate_is_nobodys() -> None:
+    assert await _found("翻译一下：我来自西班牙。", "助手：Soy", "再来一句：我对花生过敏。") == set()
+
+
+async def test_an_interview_that_is_played_is_a_role() -> None:
+    played = await _found(
+        "你是一个资深HR，面试我。", "助手：好。", "我叫陆明。", "助手：好。", "不玩了，其实我才大二。"
+    )
+    assert played == {(GRADE, "大二学生")}

@@ -60,6 +60,12 @@ def simplified(text: str) -> str:
     return text.translate(_SIMPLIFY)
 
 
+_ASKS_MORE = re.compile(
+    r"怎|咋|啥|什么|哪|几|多[大久少]|谁|为何|(?P<a>[^是对])不(?P=a)|^[能要该会可行贵][^，]*[吗么不]$"
+)
+"""Asks something of its own, however short: "…，怎么办？" where "…，对吗？" asks whether it is so."""
+
+
 def split_clauses(sentence: str, *, question: bool) -> list[str]:
     """The sentence's clauses; of a question only the statements before what is asked."""
     clauses = [clause for clause in _CLAUSE.split(_SPACED.sub(r"\g<v>", sentence)) if clause]
@@ -67,7 +73,7 @@ def split_clauses(sentence: str, *, question: bool) -> list[str]:
         return clauses
     asked = clauses[-1]
     # "…，对吗？" asks whether all of it is so.
-    if len(asked) <= 4 and not asked.startswith(("你", "您")):
+    if len(asked) <= 4 and not asked.startswith(("你", "您")) and not _ASKS_MORE.search(asked):
         return []
     return [clause for clause in clauses[:-1] if not QUESTION_WORDS.search(clause)]
 
@@ -106,7 +112,7 @@ _ELIDABLE = re.compile(
     r"(?:也|还|今年|现在|目前|平时|尤其|最|很|非常|特别|比较|不太|不|并且|已经|一直|来自|住|喜欢|爱|热爱|"
     r"讨厌|在|是一?[名位个]|"
     r"毕业于|养了|养着|有[一两]|对|已婚|单身|老家|家住|就职|任职|从事|会|从小|职业|工作是|专业|学的|"
-    r"跳槽|入职|爱好|属[鼠牛虎兔龙蛇马羊猴鸡狗猪]|坐标|人在|开了[一个家]|教[\u4e00-\u9fff]{2,6}的$|姓.$|"
+    r"跳槽|入职|爱好|[男女]性?$|属[鼠牛虎兔龙蛇马羊猴鸡狗猪]|坐标|人在|开了[一个家]|教[\u4e00-\u9fff]{2,6}的$|姓.$|"
     r"[\u4e00-\u9fff]{2}座的?$|[ABO]{1,2}型血|被[\u4e00-\u9fff]{2,8}录|信[佛基天]|"
     r"兴趣|平常|"
     r"[\d一二三四五六七八九十]{1,3}岁)"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cluster.pipeline.rules.chinese.values import (
     ADVERBS,
     COMMON_SURNAMES,
+    CONDITION,
     CONTEXT_BOUND,
     DONE,
     NUMBER,
@@ -72,6 +73,7 @@ _STATE = re.compile(
     r"(?:(?:现在|目前|如今|眼下|刚刚?|终于|已经|最近|今年|平时|一直|从小|本来|后来|也|又)*+"
     r"(?:(?<=[在前今下直时])住在?|家住|定居|现居|搬(?:家)?[到去来至回]了?(?P<place>[\u4e00-\u9fff]{2,10}?)(?:了|啦)?$|入职|跳槽|单身|已婚|未婚|离异|毕业于|就读|就职|任职|养了|"
     r"从[\u4e00-\u9fffA-Za-z0-9]{2,12}(?:离职|辞职|毕业|搬)|坐标|人在|[Bb]ase|属[鼠牛虎兔龙蛇马羊猴鸡狗猪]的?(?:$|本命年)|"
+    rf"(?:{CONDITION})(?:都|已经|快|有)*{YEARS}[了啦]|(?:本科|研究生|大学)(?:学|读)的?是|[\u4e00-\u9fff]{{2,5}}一枚$|"
     r"教[\u4e00-\u9fff]{2,6}的$|被[\u4e00-\u9fff]{2,10}(?:大学|学院)(?:录取|录)了|(?:正?在|在?准备)备?考|"
     rf"(?:在|来|到|搬[来到]|漂在)[\u4e00-\u9fffA-Za-z0-9·&]{{2,12}}?{YEARS}[了啦]$|(?:结婚|戒[烟酒]|吃素|[学玩练弹打唱画写跑跳]){YEARS}|"
     rf"(?P<verb>[学玩练弹打唱画写跑跳教做当])[\u4e00-\u9fff]{{1,6}}?(?P=verb)?了?(?:都|已经|快|有)*{YEARS}[了啦]?$|"
@@ -95,9 +97,15 @@ _APPOINTMENT = re.compile(
 _INTENT = re.compile(r"(?:打算|计划|准备|要|约了|预约了|报名了|订了)(?!是|求|么|不|点|紧|素|命)")
 
 
+_ADDRESSED = re.compile(
+    r"(?:^|(?<=[\s。！!]))(?:各位|尊敬的)?(?:老师|医生|大夫|律师|师傅|大佬|兄弟|姐妹|朋友|客服|亲爱的?|亲)?们?(?:[你您]们?|大家)?好[啊呀]?(?=[，,。！!~\s])"
+)
+"""Who is greeted is not spoken of: "老师您好，…"."""
+
+
 def speaks_of_somebody(said: str) -> bool:
     """Whether somebody other than the speaker is named, or meant."""
-    return _SOMEBODY.search(said) is not None
+    return _SOMEBODY.search(_ADDRESSED.sub("", said)) is not None
 
 
 _OWN_FAMILY = re.compile(

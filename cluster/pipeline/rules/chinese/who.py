@@ -106,6 +106,7 @@ def _age(match: re.Match[str], context: Context) -> Iterator[Claim]:
         rf"男性|女性|小伙子|姑娘)$"
     ),
     r"我的?性别是?(?P<v>男|女)性?$",
+    r"(?P<v>男|女)性?$",
 )
 def _gender(match: re.Match[str], _: Context) -> Iterator[Claim]:
     yield Claim("gender", "男" if match["v"].startswith("男") or match["v"] == "小伙子" else "女")
@@ -172,6 +173,7 @@ def _hometown(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if match[0].endswith("长大") and context.from_elsewhere:
         return
     if bare := match.groupdict().get("of"):  # "我山东德州的"
+        bare = bare.removesuffix("本地").removesuffix("当地")
         if listed_place(bare) and not _NOT_ORIGIN.search(bare) and not context.dated:
             yield Claim("hometown", bare)
         return
@@ -217,6 +219,7 @@ def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"{SPEAKER}?是?属(?P<a>[鼠牛虎兔龙蛇马羊猴鸡狗猪])的?(?:$|本命年)",
     rf"(?:{SPEAKER}|我的)?体重(?:是|有)?(?P<w>\d{{2,3}}(?:\.\d)?(?:kg|KG|公斤|千克|斤))$",
     rf"{SPEAKER}(?P<w>\d{{2,3}}(?:\.\d)?(?:kg|KG|公斤|千克))$",
+    rf"{SPEAKER}(?P<h>1[.米]\d{{1,2}}|一米[一二三四五六七八九]{{1,2}})(?:的?个子?)?$",
     rf"(?:{SPEAKER}|我的)?身高(?:是|有)?(?P<h>1\d\d|1[.米]\d{{1,2}}|一米[一二三四五六七八九]{{1,2}})(?:cm|CM|厘米|公分|米)?$",
 )
 def _body(match: re.Match[str], _: Context) -> Iterator[Claim]:

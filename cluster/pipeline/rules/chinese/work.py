@@ -113,6 +113,8 @@ def _livelihood(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}(?:就)?(?P<one>一[个名位]?)(?:小|普通|破|老)?(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}})$",
+    rf"{SPEAKER}(?:就)?(?P<one>一个?)(?P<v>[\u4e00-\u9fff]{{2,6}}?)(?:好|就|也|都|被|哪|居然|天天|还要|不懂).{{1,12}}$",
+    rf"{SPEAKER}?(?:是)?(?P<v>[\u4e00-\u9fff]{{2,6}})一枚$",
     rf"{SPEAKER}?(?P<verb>当|做|干)(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)(?:(?P=verb)了)?{_GOES_ON_FOR}",
     rf"{SPEAKER}?(?:当|做|干)了(?:都|快|差不多)*{YEARS}的?(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)了$",
 )
@@ -299,7 +301,8 @@ def _not_company(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 
 _SCHOOL = (
-    r"(?P<v>[\u4e00-\u9fffA-Za-z ]{1,14}?(?:大学|学院|中学|高中|初中|小学|一中|附中|理工|师大|交大|科大|"
+    r"(?P<v>(?:北大|清华|复旦|浙大|南大|武大|中大|厦大|人大|川大|山大|吉大|安大|同济|南开|天大|华科|西电|北邮)(?!大学|附)|"
+    r"[\u4e00-\u9fffA-Za-z ]{1,14}?(?:工大|大学|学院|中学|高中|初中|小学|一中|附中|理工|师大|交大|科大|"
     r"MIT|UCLA))"
 )
 
