@@ -40,7 +40,7 @@ ENGLISH: tuple[Case, ...] = (
     _case("I prefer not to say."),
     _case("I can't stand up."),
     _case("I don't drink and drive."),
-    _case("I drive my husband's car."),
+    _case("I drive my husband's car.", says={"family/husband": "a husband"}),
     _case("I stopped drinking.", says={"health/avoids": "alcohol"}),
     _case("I have a dog allergy.", says={ALLERGY: "dogs"}),
     # What is not the speaker's to keep, and only looks like the head of its phrase.
@@ -149,7 +149,7 @@ ENGLISH: tuple[Case, ...] = (
     # Names that stand beside what somebody is to the speaker.
     _case("We had dinner with my uncle Bob and my sister's friend Amy.", says={"family/uncle_name": "Bob"}),
     _case("Our son Max and I went out.", says={"family/son_name": "Max"}),
-    _case("I saw my mom Dad and Tom. My mom Monday called. My wife's Toyota broke."),
+    _case("I saw my mom Dad and Tom. My mom Monday called. My uncle's Toyota broke."),
     # Work.
     _case("I've been at Unilever 4 years and this is the best week yet", says={COMPANY: "Unilever"}),
     _case("Guess what, I got the job at Siemens!", says={COMPANY: "Siemens"}),
@@ -475,7 +475,7 @@ ENGLISH: tuple[Case, ...] = (
     _case("This is Sparta!"),
     _case("I prefer option B."),
     _case("I drive a hard bargain."),
-    _case("I drive my kids to school every morning."),
+    _case("I drive my kids to school every morning.", says={"family/children": "children"}),
     _case("I moved to tears."),
     _case("I've lived in Japan and Korea."),
     _case("I stopped smoking for a week once."),

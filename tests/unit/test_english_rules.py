@@ -235,3 +235,48 @@ async def test_what_was_named_or_asked_just_before(
     said: tuple[str, ...], expected: set[tuple[str, str]]
 ) -> None:
     assert await _found(*said) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Why won't my cat eat?", {("pet/cat", "a cat")}),
+        ("our two beagles chewed the sofa", {("pet/beagle", "beagles")}),
+        ("What should I get my husband for his birthday?", {("family/husband", "a husband")}),
+        ("My wife says I'm too strict", {("family/wife", "a wife")}),
+        ("We're off to the zoo with our kids", {("family/children", "children")}),
+        ("We have a toddler and a dog", {("family/child", "a toddler"), ("pet/dog", "a dog")}),
+        ("Great. Sign it from Oskar and the boys", {(NAME, "Oskar")}),
+        ("I'm a Geordie so I say canny a lot", {(FROM, "Newcastle")}),
+        ("I'm a Dane living in Oslo", {("basic_info/nationality", "Danish")}),
+        ("my manager Anneke is away", {("social/manager_name", "Anneke")}),
+    ],
+)
+async def test_what_is_taken_for_granted(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "My dog died last year",
+        "As a kid my dog slept in my bed",
+        "My dog sitter is ill",
+        "That horse painting of mine is my horse painting",
+        "My hot dog was cold",
+        "My late husband loved jazz",
+        "My ex-wife took the car",
+        "My future husband had better cook",
+        "My friend's wife is a doctor",
+        "If my wife knew that",
+        "My wife-to-be is late",
+        "My kids meal was cold",
+        "I miss my dog",
+        "Sign it from Santa",
+        "Sign it from the team",
+        "Sign it from Mum and Dad",
+        "I have a baby shower on Saturday",
+    ],
+)
+async def test_what_is_not_taken_for_granted(said: str) -> None:
+    assert not {claim for claim in await _found(said) if not claim[0].startswith("life_event")}

@@ -65,7 +65,9 @@ EN_FRIENDS = {
     "best friend": "best friend", "friend": "friend", "mate": "friend", "buddy": "friend",
     "boss": "boss", "roommate": "roommate", "flatmate": "roommate",
     "colleague": "colleague", "coworker": "colleague", "co-worker": "colleague",
-    "neighbor": "neighbor", "neighbour": "neighbor",
+    "neighbor": "neighbor", "neighbour": "neighbor", "manager": "manager", "therapist": "therapist",
+    "landlord": "landlord", "landlady": "landlady", "coach": "coach", "tutor": "tutor",
+    "supervisor": "supervisor",
 }  # fmt: skip
 EN_PETS = word_list(
     """

@@ -16,13 +16,15 @@ _RULES = [
     for rule in concern.RULES.rules
 ]
 _FIRST_PERSON = re.compile(
-    r"\b(?:i|i'm|im|my|our|we|me|this is|(?:speaking|asking|talking|writing) as)\b", re.I
+    r"\b(?:i|i'm|im|my|our|we|me|this is|(?:speaking|asking|talking|writing) as|"
+    r"sign (?:it|off|this|that|the))\b",
+    re.I,
 )
 
 
 def presupposed(text: str) -> list[Claim]:
     """What even a question takes for granted: "a gift for my boss Ann?" """
-    return list(family.apposed_names(text))
+    return [*family.apposed_names(text), *family.own_pets(text), *family.own_kin(text)]
 
 
 def claims_in(clause: str, context: Context) -> list[Claim]:
@@ -35,4 +37,8 @@ def claims_in(clause: str, context: Context) -> list[Claim]:
         found.extend(first_claims(_RULES, alone, context))
     named = {claim.value for claim in found if claim.slot in family.NAMED}
     found.extend(claim for claim in family.apposed_names(clause) if claim.value not in named)
+    pets = {claim.about for claim in found if claim.slot in {"pet", "pet_name"}}
+    found.extend(claim for claim in family.own_pets(clause) if claim.about not in pets)
+    kin = {claim.about for claim in found}
+    found.extend(claim for claim in family.own_kin(clause) if claim.about not in kin)
     return found

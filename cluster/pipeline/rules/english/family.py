@@ -125,6 +125,19 @@ def _relative_health(about: str, state: str) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    r"(?:i|we)(?:'ve| have)?(?: (?:also|now|only|just))* (?:got|have|'ve got)?(?: )?(?P<v>(?:an?|one|two|"
+    r"three) "
+    r"(?:new |young |\d{1,2}[- ](?:week|month|year)[- ]old )?(?P<x>baby|babies|toddlers?|newborn|"
+    r"teenagers?|infant))"
+    r"(?=\W*$|[,.;!(]|\s(?:and|who|at home|so|but|now|in the house|myself|too)\b)",
+)
+def _little_ones(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if re.match(r"(?:i|we)(?:'ve)? (?:\w+ )*?(?:have|got)\b", match[0], re.I):
+        yield Claim("family", match["v"].lower(), about="child")
+        yield from _and_others(match.string[match.end() :], context)
+
+
+@RULES.rule(
     rf"(?:.*\b)?(?i:my|our) (?P<age>\d{{1,2}})(?:[- ]|\s?)(?:years?|yrs?|y)[- ]?(?:olds?|o)\b"
     rf"(?: (?:(?:little|baby|twin|sweet|only) )*(?P<x>{RELATION})\b)?(?P<rest>.*)$"
 )
@@ -374,3 +387,58 @@ def apposed_names(clause: str) -> Iterator[Claim]:
             yield Claim("friend_name", name, about=EN_FRIENDS[relation])
         else:
             yield Claim("family_name", name, about=EN_RELATIONS[relation])
+
+
+_OWN_PET = re.compile(
+    r"\b(?:my|our) (?:(?:new|little|big|fat|silly|lovely|poor|elderly|rescue|two|three|other|tiny|fluffy) )*"
+    r"(?P<x>dog|cat|puppy|kitten|hamster|rabbit|bunny|parrot|tortoise|guinea pig|ferret|gecko|pony|horse|"
+    r"budgie|"
+    r"labrador|retriever|corgi|poodle|bulldog|beagle|husky|dachshund|chihuahua|pug|collie|cockatiel|"
+    r"gerbil)(?P<s>s)?\b"
+    r"(?=\W*$|[,.;!?']|\s+(?:and|who|is|has|isn't|won't|can't|doesn't|keeps?|kept|just|loves?|likes?|"
+    r"hates?|eats?|"
+    r"ate|threw|barks?|sleeps?|needs?|gets?|got|wants?|started|will|can|always|never|chewed|jumps?|"
+    r"limps?|to|for|"
+    r"in|at|with|on|but|so|that|because|since|when|while|after|every|about|does|today|again)\b)",
+    re.I,
+)
+_WHOSE_ELSE = re.compile(
+    r"\b(?:died|dead|passed away|rip|put down|miss(?:ed)?|when i was|as a (?:kid|child)|lost)\b", re.I
+)
+
+
+def own_pets(clause: str) -> Iterator[Claim]:
+    """The animals that somebody speaks of as theirs: "my cat won't eat", whatever is said of them."""
+    if _WHOSE_ELSE.search(clause):
+        return
+    for match in _OWN_PET.finditer(clause):
+        about = match["x"].lower()
+        yield Claim("pet", f"{about}s" if match["s"] else f"a {about}", about=about, confidence=0.85)
+
+
+_OWN_KIN = re.compile(
+    r"\b(?:(?:my|our) (?:(?:dear|lovely|own|poor|little|grown-up|three|four) )*"
+    r"(?P<x>wife|husband|hubby|fianc[eé]e?|twins|kids|children|missus)|the (?P<y>missus|hubby))\b"
+    r"(?!-|'?s? (?:ex|first|former|to be)\b| (?:of|meal|menu|party)\b| (?-i:[A-Z]))",
+    re.I,
+)
+_NO_LONGER = re.compile(
+    r"\b(?:late|ex|former|first|future|would-be|divorced?|left|died|passed|widow(?:er|ed)?|dead|lost|"
+    r"broke up|"
+    r"split|estranged|used to|no longer|miss|don't have|not)\b",
+    re.I,
+)
+
+
+def own_kin(clause: str) -> Iterator[Claim]:
+    """The spouse and the children whom somebody speaks of as theirs: who says "my husband" has one."""
+    if _NO_LONGER.search(clause):
+        return
+    for match in _OWN_KIN.finditer(clause):
+        word = (match["x"] or match["y"]).lower()
+        if word in {"kids", "children", "twins"}:
+            several = "twins" if word == "twins" else "children"
+            yield Claim("family", several, about=several, confidence=0.85)
+            continue
+        relation = EN_RELATIONS[word]
+        yield Claim("family", f"a {relation}", about=relation, confidence=0.85)

@@ -290,6 +290,8 @@ def _learning(match: re.Match[str], _: Context) -> Iterator[Claim]:
     to = " to " in match[0][: match.start("rest") - match.start()] and not re.search(
         r"to (?:speak|play|use|do)\s*$", match[0][: match.start("rest") - match.start()]
     )
-    value = value_of(re.sub(r"\s+(?:with|from|for|in|on|by|at)\s.*$", "", rest), words=4)
+    value = value_of(
+        re.sub(r"\s+(?:with|from|for|in|on|by|at|off|via|through|using)\s.*$", "", rest), words=4
+    )
     if value and not to:
         yield Claim("learning", value)

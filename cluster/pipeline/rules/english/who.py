@@ -20,7 +20,7 @@ from cluster.pipeline.rules.english.values import (
     proper,
 )
 from cluster.pipeline.rules.english.work import occupation_of
-from cluster.pipeline.rules.lexicon import EN_NATIONALITIES, EN_NOT_NAMES, word_list
+from cluster.pipeline.rules.lexicon import EN_NATIONALITIES, EN_NOT_NAMES, EN_RELATIONS, word_list
 from cluster.pipeline.rules.registry import Rules
 from cluster.pipeline.rules.slots import Claim
 
@@ -63,6 +63,24 @@ def _nickname(match: re.Match[str], _: Context) -> Iterator[Claim]:
     value = person_of(match["v"])
     if value and proper(value):
         yield Claim("nickname", value, confidence=0.9)
+
+
+@RULES.rule(
+    rf"(?:please |just |can you |and |then )*(?i:sign)(?: (?:it|this|that|the (?:letter|email|mail|card|"
+    rf"note)))?(?: off)?"
+    rf"(?: (?:as|from|with))?:? {NAME}(?P<rest>\W*$|, .*$| and\b.*$| please\b.*$)",
+    case=True,
+)
+def _signs(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    value = person_of(match["v"])
+    if (
+        value
+        and proper(value)
+        and not any(
+            word.lower() in EN_NOT_NAMES | _NOBODY or word.lower() in EN_RELATIONS for word in value.split()
+        )
+    ):
+        yield Claim("name", value, confidence=0.8)
 
 
 @RULES.rule(
@@ -186,6 +204,23 @@ _DEMONYMS = {
     "dutchman": "Dutch", "irishman": "Irish", "frenchman": "French", "englishman": "English",
     "welshman": "Welsh", "new zealander": "New Zealand",
 }  # fmt: skip
+
+
+_PEOPLE_OF = {
+    "scouser": "Liverpool", "geordie": "Newcastle", "brummie": "Birmingham", "mancunian": "Manchester",
+    "glaswegian": "Glasgow", "londoner": "London", "new yorker": "New York", "parisian": "Paris",
+    "berliner": "Berlin", "texan": "Texas", "californian": "California", "dubliner": "Dublin",
+    "bostonian": "Boston", "torontonian": "Toronto", "sydneysider": "Sydney", "chicagoan": "Chicago",
+}  # fmt: skip
+
+
+@RULES.rule(
+    rf"{I_AM} (?:originally )?an? (?:(?:proud|born and bred|native|true|real) )*"
+    rf"(?P<v>{'|'.join(_PEOPLE_OF)})\b"
+    r"(?=\W*$|[,.;!(]|\s(?:and|so|but|who|born|living|through|at heart|originally)\b)"
+)
+def _one_of_its_people(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    yield Claim("hometown", _PEOPLE_OF[match["v"].lower()], confidence=0.85)
 
 
 @RULES.rule(rf"{I_AM} an? (?P<v>{'|'.join(_DEMONYMS)})\b\W*(?:$|living|in (?-i:[A-Z]))")
