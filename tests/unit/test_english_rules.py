@@ -280,3 +280,41 @@ async def test_what_is_taken_for_granted(said: str, expected: set[tuple[str, str
 )
 async def test_what_is_not_taken_for_granted(said: str) -> None:
     assert not {claim for claim in await _found(said) if not claim[0].startswith("life_event")}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("I've lived in New Zealand for thirty years", {(HOME, "New Zealand")}),
+        ("I'm 61 and would love to ski again", {(AGE, "61")}),
+        ("I'm 80 in June", {("life_event/event", "User turns 80 in 2023-06")}),
+        ("As a chemist I get asked that daily", {(TITLE, "chemist")}),
+        ("I'm a sound engineer and I like it", {(TITLE, "sound engineer")}),
+        ("I'm a student from Hanoi", {(TITLE, "student"), (FROM, "Hanoi")}),
+        ("I have been diagnosed with type 2 diabetes", {(CONDITION, "type 2 diabetes")}),
+        ("asking since I'm Swiss and too shy to ask here", {("basic_info/nationality", "Swiss")}),
+        ("I wear glasses", {(HABIT, "wears glasses")}),
+        ("I run half marathons", {(HABIT, "runs half marathons")}),
+        ("I'm left handed", {("psychological/personality", "left-handed")}),
+        ("We have a greyhound", {("pet/greyhound", "a greyhound")}),
+    ],
+)
+async def test_values_in_other_forms(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "As a kid I hated peas",
+        "As a woman I hate that",
+        "I'm Italian and Greek food is close to my heart, so to speak",
+        "I'm home for thirty minutes",
+        "I run meetings",
+        "I intend to go on hugging people",
+        "I wear black",
+        "She is 61 and I would love to ski again",
+    ],
+)
+async def test_what_only_looks_like_such_a_value(said: str) -> None:
+    assert not {claim for claim in await _found(said) if claim[0] != "basic_info/nationality"}

@@ -74,6 +74,8 @@ EN_PETS = word_list(
     dog cat puppy kitten hamster rabbit bunny parrot turtle tortoise goldfish fish guinea-pig bird snake
     lizard gecko horse pony ferret cockatiel budgie parakeet chicken duck goat pup kitty gerbil iguana
     retriever labrador corgi poodle shepherd bulldog beagle husky dachshund chihuahua pug terrier collie
+    greyhound whippet labradoodle cockapoo cavapoo goldendoodle spaniel rottweiler doberman schnauzer lurcher
+    staffie samoyed akita malinois dalmatian axolotl chinchilla hedgehog donkey alpaca hen
     """
 ) | {"guinea pig"}
 EN_LANGUAGES = word_list(

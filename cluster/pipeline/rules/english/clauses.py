@@ -85,6 +85,7 @@ _SPLIT = re.compile(
     r"hate |love |don't (?:eat|drink|smoke|have)|can't (?:eat|stand)|married|single|divorced|retired)\b)"
     r"|\s+(?=(?:so|because|cuz|cos|coz|but|though|although)\s+"
     r"(?:he|she|they|we|it|you|that|there)(?:'s|'re|'ve|'ll|'d)?\s)"
+    r"|\s+(?=(?:and|but)\s+(?:would|could|might|maybe|perhaps)\b)"
     r"|\s+(?=and\s+(?:he|she|they|it|we)'(?:s|re|ve)\s)"
     r"|\s+(?=(?:since|cos|coz|bc|'cause|considering|seeing (?:as|that)|given|now|even though)(?: that)?\s+"
     r"(?:i|i'm|i've|we're|we've)\b)"
@@ -121,6 +122,7 @@ _TAG = re.compile(
 
 def split_clauses(sentence: str, *, question: bool) -> list[str]:
     """The sentence's clauses; of a question only the statements that come before what is asked."""
+    sentence = _AS_WHO.sub(r"\g<0>,", sentence)
     clauses = [_PARTICLE.sub("", clause.strip(" ,.!")) for clause in _SPLIT.split(sentence)]
     clauses = _with_whole_subjects([clause for clause in clauses if clause])
     if not question:
@@ -178,6 +180,8 @@ _SAYS_OF_I = re.compile(
 )
 _AS_SOMEBODY = re.compile(r"as an? [\w-]+(?: [\w-]+){0,2}", re.I)
 """ "As a nurse, I …" says who speaks; "As a nurse, what do you do?" does not."""
+_AS_WHO = re.compile(r"^(?:\w+,? )?as an? [\w-]+(?: [\w-]+){0,2}?(?= (?:i|i'm|i've|we)\b)", re.I)
+""" "As a nurse I …" without its comma."""
 _SPEAKER = re.compile(r"(?:i|i'm|i've|my|we)\b", re.I)
 _AND_I = re.compile(r"and i\b(?!'m)", re.I)
 _SOMEBODY = re.compile(r"(?:my|our) (?:[\w-]+ ){0,2}[\w-]+(?-i:,? [A-Z][\w'-]+)?,?|(?-i:[A-Z][\w'-]+)", re.I)

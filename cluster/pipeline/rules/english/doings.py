@@ -157,7 +157,11 @@ def _plan(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = _event_value(rest)
     if value is None and kind.partition(" ")[0] not in {"a", "an"}:
         return
-    if value is not None and re.match(r"(?:kill|die|murder|strangle|cry|scream|explode|lose)\b", value, re.I):
+    if value is not None and re.match(
+        r"(?:(?:go on|keep|carry on|continue) \w+ing|kill|die|murder|strangle|cry|scream|explode|lose)\b",
+        value,
+        re.I,
+    ):
         return
     if kind in {"planning", "plan", "intend"} and match["to"] and value:
         yield Claim("plan", value, dated=True, confidence=0.85)
@@ -251,6 +255,7 @@ _PAST = word_list(
     cycled skied surfed shot recorded filmed auditioned auctioned retired proposed married divorced
     applied accepted resigned joined upgraded renovated repaired discussed taught led competed scored
     beat raised ran reached set sang danced drew photographed binge-watched rode sailed fished toured
+    tore fractured dislocated
     explored stayed spent woke sent submitted hung threw ended decided did
     """
 )

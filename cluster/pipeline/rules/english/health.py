@@ -61,9 +61,10 @@ def _allergy(match: re.Match[str], _: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     (
-        r"(?:i|we) (?:(?:also|still|actually|both|often|sometimes|regularly|do) )*(?:have|have got|get|"
+        r"(?:i|we) (?:(?:also|still|actually|both|often|sometimes|regularly|do) )*(?:have been diagnosed "
+        r"with|have got|have|get|"
         r"suffer from|struggle with|deal with|live with|"
-        r"was diagnosed with|got diagnosed with|have been diagnosed with) (?:(?:mild|severe|chronic|bad|"
+        r"was diagnosed with|got diagnosed with) (?:(?:mild|severe|chronic|bad|"
         r"terrible|serious|some) )*(?P<rest>.+)$"
     ),
     r"i've (?:got|been diagnosed with|had) (?P<rest>.+)$",
@@ -129,6 +130,14 @@ def _weight(match: re.Match[str], _: Context) -> Iterator[Claim]:
 )
 def _height(match: re.Match[str], _: Context) -> Iterator[Claim]:
     yield Claim("height", match["v"])
+
+
+@RULES.rule(
+    r"i (?:(?:also|still|now) )*wear (?P<v>glasses|contacts|contact lenses|hearing aids|braces|dentures)\b"
+)
+def _wears(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        yield Claim("habit", f"wears {match['v'].lower()}")
 
 
 _LEFT_OUT = r"(?P<v>gluten|dairy|lactose|sugar|alcohol|caffeine|meat|nut)"

@@ -216,6 +216,16 @@ def _does(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 
 @RULES.rule(
+    r"i (?:(?:also|still|mostly|usually) )*run (?P<v>(?:half[- ])?marathons|ultras|ultramarathons|5ks|"
+    r"10ks|triathlons)"
+    r"(?=\W*$|[,.;!]|\s(?:and|but|so|for fun)\b)"
+)
+def _runs(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        yield Claim("habit", f"runs {match['v'].lower()}")
+
+
+@RULES.rule(
     r"i (?:(?:also|still|really|do|actually|now) )*(?P<verb>[a-z]+)(?: a (?:lot|bit|little))?(?: too| as "
     r"well| myself)?\W*$"
 )

@@ -290,7 +290,7 @@ def place_of(text: str) -> str | None:
     words = value.lower().split()
     if (
         len(value) < 2
-        or words[0] in NOT_PLACES
+        or (words[0] in NOT_PLACES and not re.match(r"(?:New|Hope|Home) [A-Z]", value))
         or any(word in {"i", "i'm", "my", "it", "we"} for word in words)
     ):
         return None

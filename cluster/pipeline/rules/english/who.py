@@ -122,12 +122,16 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"{YEARS_OLD})(?! (?:boy|girl|dog))\b(?P<rest>.*)$"
     ),
     rf"{I_AM} (?:now |currently |only |already )?{AGE}(?P<rest>)(?:[.!,]|$| (?:and|with)\b|"
-    r" (?:now|already|next month|this year)\W*$)",
+    r" (?:now|already|this year|obviously|myself|by now)\W*$)",
     rf"(?:i (?:just )?turned|i've (?:just )?turned) {AGE}(?P<rest>)(?=\W*$|[,.;!]|"
     r"\s(?:and|but|so|years|today|this|last|on|recently)\b)",
     rf"my age(?:'s| is) {AGE}\b(?P<rest>)",
 )
-def _age(match: re.Match[str], _: Context) -> Iterator[Claim]:
+def _age(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if context.future or context.vague:
+        if context.future and re.match(I_AM, match[0], re.I):  # "I'm 80 in June"
+            yield Claim("event", f"turns {match['age']}", dated=True)
+        return
     if 3 <= int(match["age"]) <= 120 and not re.match(r"\s+in\b", match["rest"]):
         yield Claim("age", match["age"], confidence=0.95)
 
@@ -185,7 +189,8 @@ def _hometown(match: re.Match[str], _: Context) -> Iterator[Claim]:
 @RULES.rule(
     (
         rf"{I_AM} (?:originally |half[- ]|an? )?(?P<v>{'|'.join(sorted(EN_NATIONALITIES))})(?: "
-        rf"citizen| expat| national)?\W*(?:$|and i\b|but i\b|living|in (?-i:[A-Z]))"
+        rf"citizen| expat| national)?\W*(?:$|and (?!half\b|\w+ (?:food|wine))|but\b|so\b|living|in "
+        rf"(?-i:[A-Z]))"
     ),
     r"my nationality(?:'s| is) (?P<v>[A-Za-z]+)",
     (
@@ -314,12 +319,12 @@ def _not_residence(match: re.Match[str], _: Context) -> Iterator[Claim]:
         rf"{I_AM} (?:(?:quite|very|really|pretty|a bit|naturally|also) )*(?:an? )?(?:(?:total|huge|"
         rf"big|real) )*"
         r"(?P<v>introvert(?:ed)?|extrovert(?:ed)?|perfectionist|night owl|early bird|morning person|"
-        r"left-handed|only child|homebody|stay-at-home (?:mom|dad|mother|father|parent))"
+        r"left[- ]handed|only child|homebody|stay-at-home (?:mom|dad|mother|father|parent))"
         r"\W*(?:$|(?:and|so|but|by)\b)"
     ),
 )
 def _trait(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    value = match["v"].lower()
+    value = match["v"].lower().replace("left handed", "left-handed")
     if value.startswith("stay-at-home"):
         yield Claim("title", value)
         return

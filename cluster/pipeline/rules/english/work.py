@@ -50,6 +50,7 @@ _NOT_A_JOB = re.compile(
 )
 # "a copywriter at Saatchi": whose place of work is named has work that is named.
 _AT_WORK = re.compile(rf"\s+(?:at|for) {_ORGANISATION}", re.I)
+_SOUND = re.compile(r"^sound (?=engineer|designer|technician)", re.I)
 _LEADERS = word_list("head director vp president chief dean professor")
 _OF_WHAT = re.compile(
     r" of (?!the\b|an?\b|my\b|our\b|this\b|that\b)[\w-]+(?: [\w&-]+){0,2}?"
@@ -141,7 +142,7 @@ def occupation_of(rest: str, *, trusted: bool = False) -> Iterator[Claim]:
     words = noun.split()
     if _ONLY_AS_IT_WERE.match(tail):
         return
-    if not 1 <= len(words) <= 5 or _NOT_A_JOB.search(noun) or CONTEXT_BOUND.search(noun):
+    if not 1 <= len(words) <= 5 or _NOT_A_JOB.search(noun) or CONTEXT_BOUND.search(_SOUND.sub("", noun)):
         return
     head = words[-1].lower()
     if head in _LEADERS and (of := _OF_WHAT.match(tail)):
@@ -166,8 +167,12 @@ def _student(title: str, tail: str) -> Iterator[Claim]:
     ):
         return
     yield Claim("title", title)
-    if school := re.match(rf"\s*(?:[\w ]{{0,30}}?\b)?(?:at|from) (?P<v>{_ORGANISATION})", tail, re.I):
-        yield Claim("school", school["v"].strip(" .,"))
+    if school := re.match(rf"\s*(?:[\w ]{{0,30}}?\b)?(?P<p>at|from) (?P<v>{_ORGANISATION})", tail, re.I):
+        place = place_of(school["v"])
+        if school["p"].lower() == "at" or _SCHOOLS.search(school["v"]):
+            yield Claim("school", school["v"].strip(" .,"))
+        elif place:
+            yield Claim("hometown", place)
     if major := re.match(r" (?:studying|majoring in) (?P<v>[a-z][a-z ]{2,40}?)(?: at\b|,|$)", tail, re.I):
         yield Claim("major", major["v"])
 
