@@ -715,3 +715,23 @@ async def test_an_interview_that_is_played_is_a_role() -> None:
         "你是一个资深HR，面试我。", "助手：好。", "我叫陆明。", "助手：好。", "不玩了，其实我才大二。"
     )
     assert played == {(GRADE, "大二学生")}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("我们安庆人嘛。", {("basic_info/hometown", "安庆")}),
+        ("我对花生过敏啊。", {(ALLERGY, "花生")}),
+        ("我自己就是学历史的。", {("education/major", "历史")}),
+        ("我就是喜欢猫。", {(LIKE, "猫")}),
+        ("说个冷知识，我左撇子。", {("psychological/personality", "左撇子")}),
+        ("我以前十九，现在三十六了。", {(AGE, "36")}),
+        ("我下周一有六级考试。", {("life_event/event", "用户2023年5月15日有六级考试")}),
+        ("他说个笑话，我左撇子。", set()),
+        ("现在十点了。", set()),
+        ("你是安庆人嘛。", set()),
+        ("我在干嘛。", set()),
+    ],
+)
+async def test_moods_and_emphasis_say_nothing(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await _found(said) == expected

@@ -184,6 +184,8 @@ def read_chinese(
         simplified = zh.simplified(written)
         bare = zh.strip_opener(simplified)
         written = written[len(simplified) - len(bare) :]
+        bare = zh.without_final(bare)
+        written = written[: len(bare)]
         if not bare:
             carried = when or carried
             continue

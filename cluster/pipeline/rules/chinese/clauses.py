@@ -25,7 +25,7 @@ QUESTION_WORDS = re.compile(
     r"能不能|可不可以|会不会|要不要|好不好|对不对|还是.+$|嘛$"
 )
 _NOT_REPORTED = re.compile(
-    r"^(?:说实话|老实说|说真的|说起来|话说|不得不说|我(?:是|就是)?说|跟你说|告诉你|我(?:跟|告诉)你)"
+    r"^(?:(?:再)?说(?:一?[个句件])|说实话|老实说|说真的|说起来|话说|不得不说|我(?:是|就是)?说|跟你说|告诉你|我(?:跟|告诉)你)"
 )
 _SIMPLIFY = str.maketrans(
     "歡愛養歲學會說們過職業從來對還點號週後個嗎麼誰兒媽爺貓隻條討厭興給請開騙沒無國裡裏這電車買賣讀書聽寫畫雞魚鳥龜臺灣廣東蘇師醫護設計產經錄譯導員記編輯飲飯麵體機場過敏專業畢結離單婚現實習語韓漢親戚傑鄰與參觀覺氣動總長寶綠藍紅黃籃網練鋼彈鍵詞樂戲劇遊獨遠願夢標為種樣題樓鄉縣間陽陰時鐘發現幾歷號將嚴糖尿壓頭關節億萬兩輛雙層於",
@@ -58,6 +58,16 @@ AWAY = re.compile(
 def simplified(text: str) -> str:
     """Traditional characters that the patterns use, as simplified ones; the length stays the same."""
     return text.translate(_SIMPLIFY)
+
+
+_FINAL = re.compile(r"(?:[啊呀哈哦噢喔哒呐哟喽咯咧吖呗嘞哎诶哇㗎囉啫喇]|(?<!干)嘛)+$")
+"""Particles of mood, which say nothing."""
+
+
+def without_final(clause: str) -> str:
+    """The clause without the particles of mood at its end: "我湖南人嘛"."""
+    bare = _FINAL.sub("", clause)
+    return bare if len(bare) > 1 else clause
 
 
 _ASKS_MORE = re.compile(

@@ -159,7 +159,7 @@ def _dated_ahead(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 _APPOINTED = (
     r"体检|复查|复试|复诊|面试|笔试|答辩|手术|面签|开庭|婚礼|航班|飞机|高铁|火车|比赛|演出|毕业典礼|"
-    r"[\u4e00-\u9fffA-Z]{0,4}考试"
+    r"(?:(?![我有你他她的])[\u4e00-\u9fffA-Z]){0,4}考试"
 )
 
 
