@@ -62,6 +62,9 @@ async def _found(*said: str) -> set[tuple[str, str]]:
         ),
         ("like i said, i hate mushrooms cos they're slimy", {(DISLIKE, "mushrooms")}),
         ("me i love opera its so grand", {(LIKE, "opera")}),
+        ("I sing in a choir and we go on tour in June", {(HABIT, "sings in a choir")}),
+        ("now that i work from home i never go out", {("work/arrangement", "from home")}),
+        ("would love to fly but I'm colour blind", {(CONDITION, "color blindness")}),
     ],
 )  # fmt: skip
 async def test_a_statement_within_a_longer_sentence(said: str, expected: set[tuple[str, str]]) -> None:
@@ -80,6 +83,7 @@ async def test_a_statement_within_a_longer_sentence(said: str, expected: set[tup
         "I want to be rich, live in Rome, have a dog",
         "I know people who smoke, have a dog, live in Rome",
         "I wish I was a nurse, I live in my head",
+        "For our pirate campaign: I'm a gunner, I have a parrot and I hate the crown",
     ],
 )
 async def test_nothing_stands_after_a_condition_a_report_or_a_wish(said: str) -> None:

@@ -8,7 +8,7 @@ _CONDITIONAL = (
     r"\b(?:if(?! (?:that|it|this)(?:'s| is)? (?:helps?|matters|useful|relevant|makes (?:a|any) difference)\b"
     r"| you(?:'re| are) (?:wondering|asking|curious)\b| you (?:must|need to) know\b| you ask me\b|"
     r" possible\b)|"
-    r"unless|(?:would|could)(?! you\b(?! believe))|(?<!like you )wouldn't|might|"
+    r"unless|(?:would|could)(?! you\b(?! believe)| (?:like|love|prefer) to\b)|(?<!like you )wouldn't|might|"
     r"(?:maybe|perhaps|possibly|probably)(?! (?:\d|once|twice|(?:two|three|four|five|six) times)))\b|"
     r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)"
 )
@@ -18,7 +18,10 @@ _UNREAL = (
     r"joke|example|"
     r"or (?:so|at least) (?:i|he|she|they|the|my)|or used to|in (?:the|my|this|that|a) (?:\w+'s )?(?:story|"
     r"novel|book|game|movie|"
-    r"film|play|show|script|screenplay))\b"
+    r"film|play|show|script|screenplay)|"
+    r"for (?:my|our|the|an?) (?:[\w&'-]+ ){0,3}?(?:game|campaign|story|novel|screenplay|script|role-?play|"
+    r"skit)"
+    r"(?=\s*[,:]))\b"
 )
 CONDITIONAL = re.compile(_CONDITIONAL, re.I)
 """Says that a clause and what comes after it in the sentence might only be so."""
@@ -49,7 +52,7 @@ REPORTED = re.compile(
 _OPENER = re.compile(
     r"^(?:(?:well|oh|hi|hey|hello|hiya|yeah|yes|yep|yup|sure|ok|okay|so|and|but|also|plus|actually|"
     r"honestly|haha|hmm+|um|"
-    r"btw|by the way|as for me|for me|personally|in fact|to be honest|tbh|anyway|now|these days|"
+    r"btw|by the way|as for me|for me|personally|in fact|to be honest|tbh|anyway|now that|now|these days|"
     r"nowadays|lately|"
     r"recently|currently|at the moment|right now|nice to meet you|of course|no|nope|as you know|"
     r"because|cause|"
@@ -92,7 +95,7 @@ _SPLIT = re.compile(
     r"|\s+(?:knows?|forgets?|forgot|(?:the )?fact|realises?|realizes?|remembers?)(?: that)?\s+"
     r"(?=(?:i|i'm|i've|we're|my)\b)"
     r"|\s+(?=(?:and|but|so|plus|because|cuz|though|although)\s+"
-    r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|im|i've|my)\b)"
+    r"(?:(?:in|on|at) (?:the |my )?\w+(?: time)?,? )?(?:i|i'm|im|i've|my|we|we're|we've)\b)"
     r"|\s+(?=and (?:also |now )?(?:work (?:at|for|as)|live in|study (?:at|in))\s)"
     r"|\s+(?=(?:and|but)\s+(?:please |just |you can |everyone |friends )*calls? me\b)",
     re.I,
