@@ -18,7 +18,7 @@ from cluster.pipeline.rules.chinese.values import COMMON_SURNAMES
 from cluster.pipeline.rules.chinese.values import FRIEND as ZH_FRIEND
 from cluster.pipeline.rules.chinese.values import RELATION as ZH_RELATION
 from cluster.pipeline.rules.english import clauses as en_clauses
-from cluster.pipeline.rules.english.values import FRIEND, RELATION
+from cluster.pipeline.rules.english.values import FRIEND, PET, RELATION
 from cluster.pipeline.rules.lexicon import (
     EN_LANGUAGES,
     EN_NATIONALITIES,
@@ -26,6 +26,7 @@ from cluster.pipeline.rules.lexicon import (
     ZH_RELATIONS,
     word_list,
 )
+from cluster.pipeline.rules.slots import key_of
 
 Fits = Literal["she", "he", "they"]
 
@@ -94,6 +95,8 @@ _RELATIVE = re.compile(
     rf"\b(?:(?i:my|our)|(?i:have|got) (?i:an?|one)) (?P<adj>{_ADJECTIVE})(?P<x>(?i:{RELATION}))\b(?!s\b)"
     rf"(?P<alias>(?:,? (?:named|called|is called|is named|whose name is)|'s name is|,)? {_NAME})?"
 )
+_THEIRS = re.compile(r"'s(?=\s*[.!?,;]|\s*$)")
+""" "I mix it up with my brother's": something of his, and who is spoken of is somebody else."""
 _RELATIVES = re.compile(rf"\b(?i:my|our) (?:two |both )?(?P<x>(?i:{_PLURAL}))\b")
 _SOMEONE = re.compile(
     rf"(?P<is>\b(?:is|was|am|are|were|be|been|being|become|became|as|works as|'s|'m|'re) (?:also |now )?an? "
@@ -118,7 +121,7 @@ _NO_NAMES = (
         because since although though not both some many most all one two three just only actually honestly
         sometimes usually recently lately currently finally maybe both oh hi hey hello thanks thank good great
         nice sorry please let do did does is are was were have has had can could would will should
-        congratulations wow sounds wonderful lovely
+        congratulations wow sounds wonderful lovely ha haha aww aw ooh cute ah
         """
     )
 )
@@ -153,6 +156,48 @@ def english_clause(clause: str, heard: Heard) -> str | None:
     if word is None:
         return None
     return f"my {word}{found['rest']}" if found["p"] else f"my {word}'s{found['is']}"
+
+
+_NAMED_IT = re.compile(
+    r"(?:(?:she|he|it)(?:'s| is) (?:called|named)|(?:her|his|its) name(?:'s| is)"
+    r"|(?:(?:we|i)(?:'ve| have)? (?:just )?(?:named|called|call)) (?:her|him|it)) (?P<v>(?-i:[A-Z][a-z]).*)$",
+    re.I,
+)
+_NAMED_THEM = re.compile(
+    r"(?:they(?:'re| are) (?:called|named)|their names are"
+    r"|(?:(?:we|i)(?:'ve| have)? (?:just )?(?:named|called|call)) them) (?P<v>(?-i:[A-Z][a-z]).*)$",
+    re.I,
+)
+_HAS = (
+    r"\b(?:my|our|(?:have|and|or|plus|got|adopted|rescued|bought|keep|picked up|brought home|getting|had) "
+    r"(?:an?|the|our|my|this|another|one|two|three|four|five|six|\d))(?: [\w-]+){0,3}? "
+)
+_OWN_PET = re.compile(rf"{_HAS}(?P<x>{PET})\b(?!s\b)", re.I)
+_OWN_SEVERAL = re.compile(
+    rf"{_HAS}(?P<x>{PET}|kid|son|daughter|brother|sister|children)(?:s\b|(?<=children)\b)", re.I
+)
+
+
+def named_clause(clause: str, heard: Heard) -> str | None:
+    """ "We named her Pepper" as "my dog is called Pepper", "their names are Al and Bo" as "my cats are
+    called Al and Bo"; None where it names nobody, or may mean somebody else than those the speaker said they
+    have."""
+    one, several = _NAMED_IT.match(clause), _NAMED_THEM.match(clause)
+    named = one or several
+    said = f"{heard.earlier}\n{heard.here}"
+    if named is None or len(said) > MAX_HEARD:
+        return None
+    have = {
+        key_of(match["x"].lower()): match["x"].lower()
+        for match in (_OWN_PET if one else _OWN_SEVERAL).finditer(said)
+    }
+    others = _mentions(_OWN_SEVERAL.sub(" ", said))
+    if len(have) != 1 or others or UNCLEAR in said:
+        return None
+    ((_, word),) = have.items()
+    if one:
+        return f"my {word} is called {named['v']}"
+    return f"my {word if word == 'children' else f'{word}s'} are called {named['v']}"
 
 
 def chinese_relative(clause: str, heard: Heard) -> tuple[str, int] | None:
@@ -256,7 +301,8 @@ def _mentions(text: str) -> list[_Mention] | None:
 
     def relative(match: re.Match[str]) -> str:
         about = EN_RELATIONS[match["x"].lower()]
-        found.append(_Mention(f"{match['adj']}{about}".lower(), _kind_of(about), match["x"].lower()))
+        word = None if _THEIRS.match(text, match.end()) else match["x"].lower()
+        found.append(_Mention(f"{match['adj']}{about}".lower(), _kind_of(about), word))
         if match["alias"]:
             called.update(re.findall(r"[A-Z][\w'-]*", match["alias"]))
         return " " * len(match[0])

@@ -16,7 +16,7 @@ _RULES = [
     for rule in concern.RULES.rules
 ]
 _FIRST_PERSON = re.compile(
-    r"\b(?:i|i'm|im|my|our|we|me|this is|(?:speaking|asking|talking|writing) as|"
+    r"\b(?:i|i'm|im|my|our|we|me|this is|home is|home's|(?:speaking|asking|talking|writing) as|"
     r"sign (?:it|off|this|that|the))\b",
     re.I,
 )

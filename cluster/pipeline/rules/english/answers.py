@@ -85,7 +85,8 @@ _ASKED: Final = tuple(
             "I'm allergic to {v}",
         ),
         (
-            r"(?:what (?:are you|do you) (?:(?:going|planning|hoping) to )?study(?:ing)?|what(?:'s| is) "
+            r"(?:what (?:are you|do you|did you) (?:(?:going|planning|hoping) to )?study(?:ing)?|what(?:'s"
+            r"| is) "
             r"your major)\b[^?]*",
             r"(?:i study |i'm studying |it's )?(?P<v>[a-z]{5,}(?: (?:and )?[a-z]+){0,3})(?=\W*$|[,.;!])",
             "my major is {v}",
@@ -95,6 +96,40 @@ _ASKED: Final = tuple(
             r" (?:do you (?:like|enjoy|love|listen to|read|watch|play|prefer)|are you into)\b[^?]*",
             r"(?P<v>(?!i\b)[a-z][\w &'-]{2,25}?)(?=\W*$|,)",
             "I like {v} {kind}",
+        ),
+        (
+            r"what (?:did|do|have) you (?:name|call|named|called) (?P<whom>him|her|it)|does (?P<has>s?he"
+            r"|it) have a name|"
+            r"what(?:'s| is) (?P<its>its) name|what(?:'s| is) (?P<it>it) called",
+            _A_NAME,
+            "{whose} name is {v}",
+        ),
+        (
+            r"(?:(?:do|have) they (?:have|got) names|what are (?:their names|they called|(?:the"
+            r"|your) \w+ called)|"
+            r"what did you (?:name|call) them)(?: yet)?",
+            r"(?P<v>(?-i:[A-Z])[\w'-]*(?:, [A-Z][\w'-]*)*,? (?:and|&) (?-i:[A-Z])[\w'-]*)(?=\W*$|[,.;!])",
+            "their names are {v}",
+        ),
+        (
+            r"(?:and )?where(?:'s| is) home(?: for you)?(?: now| these days)?",
+            _A_NAME,
+            "I live in {v}",
+        ),
+        (
+            r"what(?:'s| is) your (?:surname|last name|family name)",
+            _A_NAME,
+            "my surname is {v}",
+        ),
+        (
+            r"(?:which|what) languages do you (?:speak|know)|what do you speak",
+            r"(?:i speak )?(?P<v>(?-i:[A-Z])[\w-]+(?:, [A-Z][\w-]+)*(?:,? and [A-Z][\w-]+)?)(?=\W*$|[,.;!])",
+            "I speak {v}",
+        ),
+        (
+            r"what(?:'s| is) your (?:all-time )?favou?rite (?P<fav>[a-z]+(?: [a-z]+)?)",
+            r"(?:it's |probably |definitely )?(?P<v>(?!i\b|probably\b)[a-z][\w &'-]{2,25}?)(?=\W*$|,|[.!])",
+            "my favourite {fav} is {v}",
         ),
         (
             rf"what(?:'s| is) (?:your|the) (?P<pet>{PET})(?:'s name| called)",
@@ -116,6 +151,9 @@ _ASKED_WHETHER = re.compile(
     re.I,
 )
 _PLACED = re.compile(r"(?P<said>I (?:live in|work at|work for|come from)|I'm from|my name is) (?P<old>.+)$")
+
+
+_WHOSE: Final = {"he": "his", "him": "his", "she": "her", "her": "her", "it": "its"}
 
 
 def answered(clause: str, reply: str) -> str | None:
@@ -140,8 +178,9 @@ def answered(clause: str, reply: str) -> str | None:
             if (found := answer.match(clause)) is None:
                 continue
             groups = of.groupdict()
-            whose = groups.get("whose") or {"he": "his", "she": "her"}.get(groups.get("who") or "")
-            return said.format(v=found["v"], whose=whose, pet=groups.get("pet"), kind=groups.get("kind"))
+            who = groups.get("who") or groups.get("whom") or groups.get("has") or groups.get("it") or ""
+            whose = groups.get("whose") or groups.get("its") or _WHOSE.get(who.lower())
+            return said.format(**{**groups, "v": found["v"], "whose": whose})
     return None
 
 

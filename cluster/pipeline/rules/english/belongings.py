@@ -24,7 +24,8 @@ _LANG = "|".join(sorted(EN_LANGUAGES))
     rf"my (?:native|first|mother) (?:language|tongue)(?:'s| is) (?P<rest>(?:{_LANG})\b.*)$",
 )
 def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
-    words = re.split(r"\s*,?\s+and\s+(?:a (?:little|bit of) |some )?|\s*,\s*|\s+", match["rest"])
+    rest = re.sub(r" (?:at (?:home|work|school)|with (?:my|the) [a-z]+)\b", "", match["rest"])
+    words = re.split(r"\s*,?\s+and\s+(?:a (?:little|bit of) |some )?|\s*,\s*|\s+", rest)
     among_known = any(word.strip(".!").lower() in EN_LANGUAGES for word in words)
     for word in words:
         known = word.strip(".!").lower() in EN_LANGUAGES

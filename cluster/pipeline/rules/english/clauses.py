@@ -13,7 +13,7 @@ _CONDITIONAL = (
     r"(?<!\byou)'d\b(?! (?:rather|like|love|prefer)\b)"
 )
 _UNREAL = (
-    r"\b(?:imagine|suppose|supposing|pretend|"
+    r"\b(?:(?<!you can )imagine|suppose|supposing|pretend|"
     r"wish|what if|as though|let's say|hypothetically|in a dream|dreamed|dreamt|character|lyrics?|"
     r"joke|example|"
     r"or (?:so|at least) (?:i|he|she|they|the|my)|or used to|in (?:the|my|this|that|a) (?:\w+'s )?(?:story|"
@@ -71,6 +71,10 @@ _OPENER = re.compile(
     r"(?:me|look|listen|see|man|dude|mate|god|damn|right|like|again|still|however|besides|same|yay|eh|meh|ha|"
     r"cheers|perfect|brilliant|nice|good|sweet|thx|ta|(?:even )?though|as|since|cos|coz|cuz|bc|'cause|"
     r"considering|given|seeing as|now)(?: that)?(?=[\s,!:.\-]+(?:i|i'm|i've|my|we|we're|we've)\b)|"
+    r"(?:my|the|our) (?:doctors?|gp|dentist|optician|allergist|dietitian|consultant|nurse|specialist"
+    r"|tests?|results?)"
+    r" (?:just |also )?(?:says?|said|told me|tells me|confirmed|shows?|showed)(?: that)?"
+    r"(?=\s(?:i'm|i am|i have|i've got)\b)|"
     r"(?!(?:supposed|alleged|apparent|hopeful|possib|probab|theoretical|"
     r"hypothetical|ideal|near|hard|rare|scarce|on|ear|fami)ly\b)"
     r"[a-z]{4,}ly(?=,? (?:i|i'm|im|i've|my|we)\b))\b"
@@ -78,7 +82,8 @@ _OPENER = re.compile(
     re.I,
 )
 _SPLIT = re.compile(
-    r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?=\s*(?:and |but |so |plus |because |though |although |yet )?"
+    r"\s*(?:[;:()\u2013\u2014]|\s-+\s|,(?= so (?!much|many|far|long)\w)|,(?=\s*(?:and |but )?(?:her"
+    r"|his) name\b)|,(?=\s*(?:and |but |so |plus |because |though |although |yet )?"
     r"(?:now |currently |these days |nowadays )?(?:i|i'm|im|i've|my|mine|we|"
     r"she|he|they|it|it's|you|what|how|where|who|do|are|have|can|could|which|right|is|any|isn't|aren't|"
     r"does|doesn't|don't|would|should|will)\b))\s*"
@@ -103,6 +108,26 @@ _SPLIT = re.compile(
 _PARTICLE = re.compile(r"(?:\s+(?:lol|lmao|rofl|haha+|hehe+|tbh|btw|ngl|imo|xd)\b)+\W*$", re.I)
 """Says nothing at a clause's end."""
 _CONJUNCTION = re.compile(r"^(?:and|but|so|plus|because|cuz|though|although|yet|or)\s+", re.I)
+MENTION_THAT = re.compile(
+    r"\b(?:please )?(?:put(?: in)?|mention|add|include|note)(?: there| in there)? that (?=(?:i|i'm|i've"
+    r"|my)\b)",
+    re.I,
+)
+"""Has something put into a text about the speaker."""
+AND_THAT = re.compile(r"(?:and|also|plus)(?: also)? that (?=(?:i|i'm|i've|my)\b)", re.I)
+_PLACED_AFTER_MOVING = re.compile(
+    r"(?:.{1,60} and i are|i'm|i am|we're|we are) (?:now )?in (?=(?-i:[A-Z]))", re.I
+)
+_MOVED = re.compile(
+    r"\b(?:i|we)(?:'ve| have)? (?:just |finally |both )*(?:moved|relocated)\b(?! (?:on|in with|up)\b)", re.I
+)
+
+
+def settled(clause: str, before: str) -> str:
+    """ "We're in Leeds now" as "I live in Leeds now", where what was said `before` it tells of a move."""
+    return _PLACED_AFTER_MOVING.sub("I live in ", clause, count=1) if _MOVED.search(before) else clause
+
+
 _QUESTION_CLAUSE = re.compile(
     r"^(?:and |but |so |or )?(?:what|how|where|who|why|when|which|do|does|did|are|is|was|were|have|"
     r"has|can|could|would|will|"
@@ -188,12 +213,15 @@ _AS_WHO = re.compile(r"^(?:\w+,? )?as an? [\w-]+(?: [\w-]+){0,2}?(?= (?:i|i'm|i'
 _SPEAKER = re.compile(r"(?:i|i'm|i've|my|we)\b", re.I)
 _AND_I = re.compile(r"and i\b(?!'m)", re.I)
 _SOMEBODY = re.compile(r"(?:my|our) (?:[\w-]+ ){0,2}[\w-]+(?-i:,? [A-Z][\w'-]+)?,?|(?-i:[A-Z][\w'-]+)", re.I)
+_I_ARE = re.compile(r"^i are ", re.I)
 _TOGETHER_WITH = re.compile(rf"(?:{_SOMEBODY.pattern}) and (?=i\b)", re.I)
 
 
 def speaker_alone(clause: str) -> str:
-    """ "My wife and I live in Rome" as "I live in Rome"."""
-    return _TOGETHER_WITH.sub("", clause, count=1) if _TOGETHER_WITH.match(clause) else clause
+    """ "My wife and I live in Rome" as "I live in Rome", "Max and I are in Rome" as "we are in Rome"."""
+    if _TOGETHER_WITH.match(clause) is None:
+        return clause
+    return _I_ARE.sub("we are ", _TOGETHER_WITH.sub("", clause, count=1))
 
 
 _BEGINNING = r"(?P<adverbs>(?:(?:just|finally|recently|already|also|still|now|officially) )*)"

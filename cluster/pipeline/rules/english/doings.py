@@ -21,12 +21,12 @@ from cluster.pipeline.rules.slots import Claim
 
 RULES: Rules[Context] = Rules(re.IGNORECASE)
 
+_DAYS = r"(?:weekends|weekdays|mondays|tuesdays|wednesdays|thursdays|fridays|saturdays|sundays)"
 _EVERY = (
     r"(?:every|each) (?:single )?(?:day|morning|evening|night|week|weekend|month|year|summer|winter|"
     r"spring|fall|autumn|monday|tuesday|wednesday|thursday|friday|saturday|sunday|other day)s?|(?:once|"
     r"twice|three times|four times|five times|several times|(?:[2-6]|two|three|four|five|six) days) "
-    r"(?:a|per) (?:day|week|month|year)|on "
-    r"(?:weekends|weekdays|mondays|tuesdays|wednesdays|thursdays|fridays|saturdays|sundays)|daily"
+    rf"(?:a|per) (?:day|week|month|year)|on {_DAYS}(?:(?:, | and |, and |, or | or ){_DAYS})*|daily"
 )
 _HABIT = re.compile(rf"^(?P<body>.{{2,60}}?) (?P<every>{_EVERY})\b(?P<after>.*)$", re.I)
 _HABIT_VERBS = word_list(
@@ -59,6 +59,54 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     phrase = f"{inflect(verb.lower())} {rest}".strip()
     yield Claim("habit", f"{phrase} {found['every'].lower()}", confidence=0.85)
+
+
+@RULES.rule(
+    rf"{I_AM} (?:(?:also|now|currently|still) )*(?P<verb>volunteering|coaching|teaching|training|helping"
+    rf" out|working) "
+    r"(?P<rest>.+)$"
+)
+def _habit_now(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    found = _HABIT.match(f"{match['verb']} {match['rest']}")
+    if (
+        context.dated
+        or found is None
+        or CONTEXT_BOUND.search(found["body"])
+        or len(found["body"].split()) > 9
+    ):
+        return
+    yield Claim("habit", f"is {third_person(found['body'])} {found['every'].lower()}", confidence=0.85)
+
+
+@RULES.rule(
+    r"i (?:don't|do not) (?:(?:actually|even) )*(?P<has>own|have) (?P<v>an? (?:tv|telly|television|car"
+    r"|smartphone|"
+    r"mobile(?: phone)?|microwave|dishwasher|washing machine|driving licen[cs]e|driver'?s licen[cs]e|credit"
+    r" card|oven|"
+    r"computer|laptop|garden|freezer))(?: (?:either|myself|any ?more|at all|at"
+    r" home))*(?=\W*$|[,.;!(]|\s(?:and|so|but|because)\b)"
+)
+def _goes_without(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated:
+        value = match["v"].lower().replace("tv", "TV")
+        yield Claim("habit", f"doesn't {match['has'].lower()} {value}", confidence=0.85)
+
+
+@RULES.rule(
+    r"(?:i|we) (?:(?:actually|also) )*(?P<verb>start|begin|finish|leave|fly|travel|move|graduate"
+    r"|retire) (?P<rest>.+)$"
+)
+def _timetabled(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "I start my new job on Monday": what is fixed for a day is said in the present."""
+    if not (context.dated and context.future) or _OF_THE_MOMENT.match(f"{match['verb']}ing {match['rest']}"):
+        return
+    value = _event_value(match["rest"])
+    if value and re.match(
+        r"(?:my|our|to (?-i:[A-Z])|for (?-i:[A-Z])|back to (?-i:[A-Z])|at (?-i:[A-Z])|(?:the|a) new)",
+        match["rest"],
+        re.I,
+    ):
+        yield Claim("event", f"{inflect(match['verb'].lower())} {value}", dated=True, confidence=0.85)
 
 
 @RULES.rule(

@@ -14,6 +14,7 @@ from cluster.model import Memory, Message
 from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.english.values import PET, gerund, inflect
+from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.sentences import with_apostrophes
 from cluster.pipeline.rules.slots import SLOTS
 
@@ -24,7 +25,7 @@ _CLAUSE = re.compile(
 )
 _NOT_MEANT = re.compile(
     r"[?\"\u201c\u201d]|\b(?:if|unless|almost|nearly|kidding|joking|dream(?:t|ed)?|would|could|might|should|"
-    r"may|"
+    r"(?-i:may)|"
     r"maybe|perhaps|want|wants|wish|afraid|says?|said|thinks?|told|never|years ago|used to|when i was)\b",
     re.I,
 )
@@ -82,6 +83,10 @@ def _only(*values: str) -> Callable[[str, str], bool]:
     return lambda _, value: value.casefold() in values
 
 
+def _smokes(_: str, value: str) -> bool:
+    return value.casefold().startswith("smokes")
+
+
 def _ending(pattern: str, slots: str, says: str, fits: Callable[[str, str], bool]) -> _Ending:
     return _Ending(re.compile(pattern, re.I), frozenset(slots.split()), says, fits)
 
@@ -117,8 +122,34 @@ _ENDINGS: Final = (
         rf"{_I} (?:(?:eat|eating|back to eating|back on) (?:meat|chicken|beef|pork|bacon|fish) again\b|"
         rf"(?:started|"
         r"begun|began|went back to) (?:eating|to eat) (?:some )?(?:meat|chicken|beef|pork|fish)\b|(?:gave up|"
-        r"stopped|quit) being (?:a )?(?:vegan|vegetarian)\b)",
+        r"stopped|quit) being (?:a )?(?:vegan|vegetarian)\b)|"
+        rf"{_I} not (?:an? )?(?:vegan|vegetarian) any ?more\b",
         "diet", "{s} is no longer {v}", _only("vegan", "vegetarian"),
+    ),
+    _ending(
+        rf"{_I} (?:(?:started|began|back to|went back to) )?(?:(?:eat|eating|have|having) "
+        r"(?:[\w']+ (?:and |or )?){0,3}?|(?:back )?on )(?:eggs?|dairy|cheese|milk|butter|honey)\b"
+        r"(?: and \w+)? again\b",
+        "diet", "{s} is no longer {v}", _only("vegan"),
+    ),
+    _ending(
+        rf"{_BEFORE}(?:i|we)(?:'ve| have|'d)?(?: (?:just|finally|already|also|had to))* "
+        r"(?:traded(?: in)?|crashed|totall?ed|wrecked|scrapped|sell|sold|got rid of|scrap) "
+        rf"(?:my|our|the)(?: old| poor)* (?:car|motor|old thing|banger){_WHEN}|"
+        rf"{_BEFORE}(?:i|we)(?:'ve| have|'d)?(?: (?:just|finally|already|also|had to))* (?:sell|sold) "
+        r"(?:it|her|him) for (?:scrap|parts)\b|"
+        r"\s*(?:my|our|the)(?: old| poor)* (?:car|motor|banger) (?:has |was |is |got |been |just |finally )*"
+        rf"(?:died|stolen|written off|totall?ed|scrapped|sold|gone){_WHEN}",
+        "vehicle", "{s} no longer has {v}", _any,
+    ),
+    _ending(
+        rf"{_BEFORE}(?:(?:i|we) (?:haven't|have not|hadn't|have hardly) (?:had|smoked|touched) (?:an?|one"
+        rf"|any) "
+        r"(?:single )?(?:cigarettes?|fags?|smokes?)(?=.* (?:in|for|since|ages|all (?:week|month"
+        r"|year))\b)|(?:i )?(?:haven't|have not) smoked (?:for|since|in)|"
+        r"(?:i'm |i've been )?(?:now )?[\w ]{0,20}?(?:smoke[- ]free|off (?:the )?(?:cigarettes|fags"
+        r"|smokes)))\b.*$",
+        "habit", "{s} no longer smokes", _smokes,
     ),
     _ending(
         rf"{_I} (?:(?:started|began|back to|went back to) )?(?:eat|drink|eating|"
@@ -148,6 +179,7 @@ _ENDINGS: Final = (
         "marital", "{s} is no longer {v}", _only("engaged"),
     ),
 )  # fmt: skip
+_GUESS_WHO = re.compile(r"^\W*guess who (?:hasn't|has not) (?P<said>[^?!.]+)[?!.]+", re.I)
 _PET_DIED = re.compile(
     rf"{_BEFORE}(?:(?:my|our) (?:\w+ )??(?P<kind>{PET})(?: [A-Z][\w-]*)?|(?P<name>(?-i:[A-Z][\w-]*)))"
     r" (?:has |had to be |was |just |sadly )*(?:died|passed(?: away)?|put down|put to sleep)\b|"
@@ -158,9 +190,35 @@ _PET_DIED = re.compile(
 )
 
 
-def endings(message: Message, before: Sequence[Candidate], known: Sequence[Memory]) -> Iterator[Candidate]:
-    """The denials of what a message says is so no longer, of claims made `before` or `known`."""
-    text = with_apostrophes(message.content)
+_OF_WHAT_WAS_MENTIONED: Final = word_list("residence company like plays learning diet medication")
+_GIVEN_UP = re.compile(
+    r"\W*(?:(?:no|nope|well|oh|ah|actually|sadly|yeah|ha(?:ha)*)[\s,.!]+)*(?:i'm |i am )?(?:"
+    r"not any ?more|not any longer|no longer|i(?:'ve| have)? (?:since |already |actually )*(?:gave|given) "
+    r"(?:that|it) up|i (?:quit|stopped|dropped|left)(?: (?:that|it|there|them|doing (?:that|it)))?|"
+    r"i don't (?:do that|play|live there|work there|take (?:it|that|them)) any ?more|"
+    r"(?:that|it)(?:'s| is) (?:over|history|in the past))"
+    r"(?=\s*[.!,;]|\s*$|\s(?:in|last|a|this|ages|months|years|since|after|because|when|some|at|back|and"
+    r"|i)\b)",
+    re.I,
+)
+
+
+def _mentioned(reply: str, standing: Sequence[Candidate | Memory]) -> Candidate | Memory | None:
+    """The one claim that what somebody else has just said speaks of."""
+    fitting = {
+        normalise(_value(claim)): claim
+        for claim in _not_taken_back(standing)
+        if _PLACES.get(_place(claim)) is not None and _value(claim) and _names(_value(claim), reply)
+    }
+    return next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def endings(
+    message: Message, before: Sequence[Candidate], known: Sequence[Memory], reply: str = ""
+) -> Iterator[Candidate]:
+    """The denials of what a message says is so no longer, of claims made `before` or `known`; of what the
+    `reply` before it mentions, "I gave that up" will do."""
+    text = _GUESS_WHO.sub(r"I haven't \g<said>.", with_apostrophes(message.content))
     if len(text) > _LONGEST or _NOT_MEANT.search(text):
         return
     standing = [
@@ -170,6 +228,9 @@ def endings(message: Message, before: Sequence[Candidate], known: Sequence[Memor
     ]
     if not standing:
         return
+    if _GIVEN_UP.match(text) and (given_up := _mentioned(reply, standing)) is not None:
+        yield _denial(given_up, message, SLOTS[_PLACES[_place(given_up)]].en_not)
+        standing.remove(given_up)
     for clause in _CLAUSE.split(text):
         for ending in _ENDINGS:
             if (match := ending.pattern.match(clause)) is None:
@@ -225,6 +286,9 @@ def _place(claim: Candidate | Memory) -> tuple[str | None, str | None]:
     return claim.topic, claim.subtopic
 
 
+_PLACES: Final[dict[tuple[str | None, str | None], str]] = {
+    (SLOTS[name].topic, SLOTS[name].subtopic): name for name in _OF_WHAT_WAS_MENTIONED
+}
 _NAMES: Final[dict[tuple[str | None, str | None], str]] = {
     (SLOTS[name].topic, SLOTS[name].subtopic): name for ending in _ENDINGS for name in ending.slots
 }

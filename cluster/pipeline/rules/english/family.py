@@ -254,12 +254,14 @@ def _and_others(rest: str, context: Context) -> Iterator[Claim]:
         r")?(?:(?:pygmy|rescue|"
         r"pet|backyard|two|rare) )?(?P<x>cat|dog|rabbit|chicken|hen|duck|goat|horse|pony|ferret|hamster|"
         r"budgie|parrot|"
-        r"guinea pig|snake|gecko|alpaca|llama|donkey|pig|sheep|bee)(?P<s>s|ies)?\b(?P<rest>\W*$|(?: and|"
+        r"guinea pig|snake|gecko|alpaca|llama|donkey|pig|sheep|bee|goldfish|stick insect|snail)(?P<s>s"
+        r"|ies)?\b(?P<rest>\W*$|(?: and|"
         r",| at home|"
         r" too| now| so| in (?:the|my|our)) ?.*)$"
     ),
     (
-        rf"(?:i've|we've) (?:got|adopted) (?P<n>{NUMBER}) (?:(?:\w+[-']?\w*) ){{0,3}}?(?P<x>{PET})(?P<s>s|"
+        rf"(?:i've|we've) (?:(?:got|adopted)|had(?=.*\b(?:since|for (?:[\w-]+ )+?(?:years|months"
+        rf"|ages))\b)) (?P<n>{NUMBER}) (?:(?:\w+[-']?\w*) ){{0,3}}?(?P<x>{PET})(?P<s>s|"
         rf"es|ies)?\b(?P<rest>.*)$"
     ),
 )
@@ -312,6 +314,24 @@ _BREEDS = re.compile(
     r"mutt|mongrel|siamese|persian|tabby|tortoiseshell)s?\b",
     re.I,
 )
+
+
+_NAMES = r"(?P<v>(?-i:[A-Z][a-z][\w'-]*(?:, [A-Z][a-z][\w'-]*)*,? (?:and|&) [A-Z][a-z][\w'-]*))"
+
+
+@RULES.rule(
+    rf"(?:my|our) (?:(?:two|three|four|five|\d) )?(?P<x>{RELATION}|children|twins|{PET})s? (?:are"
+    rf"|'re) (?:called|named) "
+    rf"{_NAMES}(?=\W*$|[,.;!(]|\s(?:and|who|but|so)\b)",
+    rf"(?:my|our) (?P<x>{RELATION}|children|twins|{PET})(?:s?'s?) names are"
+    rf" {_NAMES}(?=\W*$|[,.;!(]|\s(?:and|but|so)\b)",
+)
+def _several_named(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    word = match["x"].lower()
+    relation = {"children": "child", "twins": "child"}.get(word, EN_RELATIONS.get(word))
+    for name in re.split(r",? (?:and|&) |, ", match["v"]):
+        if name.lower() not in EN_NOT_NAMES:
+            yield Claim("family_name" if relation else "pet_name", name, about=relation or word)
 
 
 @RULES.rule(
@@ -370,7 +390,8 @@ def _marital(match: re.Match[str], context: Context) -> Iterator[Claim]:
 NAMED = frozenset({"family_name", "friend_name"})
 _APPOSED = re.compile(
     rf"\b(?i:my|our) (?i:(?:\w+ ){{0,2}}?)(?P<x>(?i:{RELATION}|{FRIEND}))"
-    r"(?: (?P<v>[A-Z][a-z][\w-]*+)|, (?P<w>[A-Z][a-z][\w-]*+), )(?! (?:[A-Z]|and [A-Z]))"
+    r"(?: (?P<v>(?:(?:Mrs?|Ms|Miss|Dr|Prof)\b\.? )?(?!(?:Mrs?|Ms|Dr|Prof)\b)[A-Z][a-z][\w-]*+)|"
+    r", (?P<w>(?!(?:Mrs?|Ms|Miss|Dr|Prof)\b)[A-Z][a-z][\w-]*+), )(?! (?:[A-Z]|and [A-Z]))"
 )
 
 
@@ -407,10 +428,20 @@ _WHOSE_ELSE = re.compile(
 )
 
 
+_APPOSED_PET = re.compile(
+    rf"\b(?i:my|our) (?:[a-z]+ ){{0,2}}?(?P<x>(?i:{PET}))(?: called"
+    rf"| named)?,? (?P<v>[A-Z][a-z][\w-]*+)(?! [A-Z])"
+)
+
+
 def own_pets(clause: str) -> Iterator[Claim]:
-    """The animals that somebody speaks of as theirs: "my cat won't eat", whatever is said of them."""
+    """The animals that somebody speaks of as theirs, whatever is said of them: "my cat won't eat", "we walked
+    with my dog Max"."""
     if _WHOSE_ELSE.search(clause):
         return
+    for match in _APPOSED_PET.finditer(clause):
+        if match["v"].lower() not in EN_NOT_NAMES | EN_LANGUAGES:
+            yield Claim("pet_name", match["v"], about=match["x"].lower(), confidence=0.85)
     for match in _OWN_PET.finditer(clause):
         about = match["x"].lower()
         yield Claim("pet", f"{about}s" if match["s"] else f"a {about}", about=about, confidence=0.85)

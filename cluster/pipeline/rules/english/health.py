@@ -27,6 +27,7 @@ CONDITION_ADJECTIVE = (
 )
 _HOW_OFTEN = re.compile(
     r"\s+(?:(?:maybe|about|around|like|roughly) )?(?:once|twice|\w+ times|every|all the time|since|"
+    r"on and off|off and on|"
     r"for (?:\w+ )?(?:years|months|ages)|most days)\b.*$"
 )
 
@@ -43,7 +44,8 @@ _NO_ALLERGENS = re.compile(
 @RULES.rule(
     (
         rf"{I_AM} (?:(?:also|severely|highly|very|really|mildly|slightly|deathly|super|quite|terribly|a "
-        rf"bit|a little|actually) )*allergic to (?P<rest>.+)$"
+        rf"bit|a little|actually|badly|seriously|extremely|pretty|so|just|horribly|dangerously) )*allergic"
+        rf" to (?P<rest>.+)$"
     ),
     (
         r"i (?:(?:also|do) )?have (?:a|an|some) (?:(?:severe|bad|mild|serious|slight|terrible|strong|"
@@ -161,7 +163,9 @@ def _without(match: re.Match[str], context: Context) -> Iterator[Claim]:
 @RULES.rule(
     r"i (?:(?:still|do|also|only|currently) )*(?P<verb>smoke|vape)(?: (?:a lot|too much|socially|"
     r"occasionally|"
-    r"a bit))?(?=\W*$|[,.;]|\s(?:and|but|so|now|though)\b)"
+    r"a bit|(?:(?:about|around|maybe|like|roughly) )?(?:half )?(?:an?|one|two|three|four|five|six|ten|twenty"
+    r"|\d+) (?:packs?|cigarettes?|fags?)"
+    r"(?: (?:a|per) day)?))?(?=\W*$|[,.;]|\s(?:and|but|so|now|though)\b)"
 )
 def _smokes(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.dated:
@@ -184,7 +188,8 @@ def _smokes_not(match: re.Match[str], _: Context) -> Iterator[Claim]:
         r"i(?:'ve| have)? (?:recently |just )*(?:been (?:an? )?(?:strict )?|(?:became|become) (?:an? )?|"
         r"went |"
         r"gone |turned )(?P<v>vegetarian|vegan|"
-        r"pescatarian)\b(?!['-])(?! for (?:an?|one|two|three|four|five|six|\d+|a few|some|the) "
+        r"pescatarian)\b(?!['-])(?! for (?:an?|one|two|three|four|five|six|ten|twenty|four|five|six|\d+|a"
+        r" few|some|the) "
         r"(?:days?|weeks?|months?)\b)(?! (?:for|in) (?:january|lent)\b)"
     ),
 )

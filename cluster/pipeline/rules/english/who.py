@@ -51,6 +51,12 @@ def _name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         yield Claim("name", value, confidence=0.97)
 
 
+@RULES.rule(rf"my (?:surname|last name|family name)(?:'s| is) {NAME}\W*$")
+def _surname(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    if match["v"].split()[0].lower() not in _NO_NAME:
+        yield Claim("surname", match["v"])
+
+
 @RULES.rule(
     (
         rf"(?:please |just |but |you can |everyone |everybody |people |friends |my friends )*(?:all |"
@@ -86,7 +92,7 @@ def _signs(match: re.Match[str], _: Context) -> Iterator[Claim]:
 @RULES.rule(
     (
         rf"(?:I'm|I am|Im|i'm|i am) {NAME}(?P<rest>, (?:an? |\d{{1,2}}(?:,|$)|from [A-Z]).{{0,120}}|"
-        rf"[,.! ]*(?:by the way|here|"
+        rf", (?:[a-z][\w-]*(?: |$|,)).{{0,120}}|[,.! ]*(?:by the way|here|"
         rf"nice to meet you|and (?:I|i)\b.*)?)$"
     ),
     rf"(?:This is|this is) {NAME}(?P<rest> (?:here|speaking)\b.*)$",
@@ -100,12 +106,12 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
         and not any(word.lower() in EN_NOT_NAMES or word.lower() in _NOBODY for word in value.split())
         and not re.search(r"'s |-[a-z]", value)
         and value.lower() not in _RELIGIONS
+        and (work := _work_beside_name(match["rest"])) is not None
     ):
         yield Claim("name", value, confidence=0.85)
-        if match["rest"].startswith(", a"):
-            yield from occupation_of(match["rest"].split(" ", 2)[2])
-            if home := re.search(rf"\b(?:living|based) in {PLACE}{END}", match["rest"]):
-                yield Claim("residence", home["v"])
+        yield from work
+        if home := re.search(rf"^, .*\b(?:living|based) in {PLACE}{END}", match["rest"]):
+            yield Claim("residence", home["v"])
         if age := re.match(r", ([1-9]\d)(?:,|$)", match["rest"]):
             yield Claim("age", age[1])
         if (origin := re.search(rf", from {PLACE}(?: originally)?{END}", match["rest"])) and (
@@ -114,6 +120,21 @@ def _i_am_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
             yield Claim("hometown", place)
     elif value and value.lower() in EN_NATIONALITIES:
         yield Claim("nationality", value)
+
+
+_BESIDE = re.compile(
+    r", (?:(?P<age>[1-9]\d), )?(?P<an>an? )?(?P<v>(?!from\b|by the way\b|here\b|nice\b|and\b)[a-z].*)"
+)
+
+
+def _work_beside_name(rest: str) -> list[Claim] | None:
+    """What "I'm Ann" goes on to say of work: ", 34, senior accountant at Sony"; None where what follows the
+    name is nothing that stands beside names."""
+    beside = _BESIDE.match(rest)
+    if beside is None:
+        return []
+    work = list(occupation_of(beside["v"]))
+    return work if work or beside["an"] or beside["age"] else None
 
 
 @RULES.rule(
@@ -136,10 +157,15 @@ def _age(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("age", match["age"], confidence=0.95)
 
 
-@RULES.rule(rf"(?:i turn|{I_AM} turning|i'll be|i will be) (?:the big )?{AGE}(?P<rest>)\W*$")
+@RULES.rule(
+    rf"(?:i turn|{I_AM} turning|i'll be|i will be) (?:the big )?{AGE}(?P<rest>)(?=\W*$|[,.;!(]|\s(?:and|but"
+    rf"|so)\b)"
+)
 def _turns(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.dated and context.future and 3 <= int(match["age"]) <= 120:
         yield Claim("event", f"turns {match['age']}", dated=True)
+    elif not context.dated and "turning" in match[0].lower() and 10 <= int(match["age"]) <= 120:
+        yield Claim("event", f"is turning {match['age']}", dated=True, confidence=0.8)
 
 
 @RULES.rule(
@@ -276,6 +302,12 @@ def _religion(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
     rf"i(?:'ve| have) lived in {PLACE}{END}",
     rf"(?:my home is|my home's) in {PLACE}{END}",
+    rf"home(?: is|'s)(?: now| currently| still)?(?: in)? {PLACE}{END}",
+    rf"(?:i|we) (?:(?:currently|now|still|just) )*(?:rent|share|house-?share|flat-?share) (?:an?|our"
+    rf"|my) (?:[\w-]+ ){{0,2}}?"
+    rf"(?:flat|house|apartment|studio|condo|cottage|bungalow|place|room|bedsit) (?:here )?in {PLACE}{END}",
+    rf"(?:.*\b)?(?i:my|our) (?:[\w-]+ )?(?:flat|house|apartment|studio|cottage|bungalow) here in"
+    rf" {PLACE}{END}",
     rf"(?:{I_AM}|we're|we are) (?:(?:now|back|out|over|up|down) )*in {PLACE} (?=(?:these days|nowadays)\b)",
     rf"{I_AM} living (?:and working|with my [\w-]+) in {PLACE}{END}",
     rf"(?:my|our) (?:new )?(?:house|apartment|flat|place|home) is in {PLACE}{END}",

@@ -73,7 +73,12 @@ _NO_WORKERS = word_list(
     "stranger volunteer subscriber user shopper survivor voter participant contestant supporter applicant"
 )
 # "a guide to …", "a driver of …": occupations only when nothing of the kind follows.
-_AMBIGUOUS = re.compile(r"\s+(?:of|to|for(?! a (?:reason|living)\b)|by|on)\b")
+_AMBIGUOUS = re.compile(
+    r"\s+(?:of|to|for(?! a (?:reason|living)\b| (?:(?:over|almost|about|more than) )?[\w-]+ "
+    r"(?:years|decades|months)\b)|by|"
+    r"on(?! (?:the |an? )?(?:(?:night|day|late|early|graveyard) shifts?|nights|(?:\w+ )?ward"
+    r"|railways?|buses)\b))\b"
+)
 _SCHOOLS = re.compile(
     r"\b(?:university|college|school|institute|academy|polytechnic|mit|ucla|nyu|stanford|harvard|yale|oxford|"
     r"cambridge|tsinghua|princeton|berkeley|caltech|uc \w+)\b",
@@ -99,7 +104,9 @@ _EMPLOYERS = re.compile(
     r"(?:speaking|asking|talking|writing) as an? (?P<rest>(?:[\w-]+ ){0,2}[\w-]+)(?: myself)?\W*$",
     rf"i {ADVERBS}work as an? (?P<rest>.+)$",
     r"my (?:current |new )?(?:job|occupation|profession)(?:'s| is)(?: being| as)? an? (?P<rest>.+)$",
-    r"i(?:'ve| have) been an? (?P<rest>.+ for (?:[\w-]+ ){1,3}?(?:months|years|decades)\b.*)$",
+    r"i(?:'ve| have) been (?:an? |(?=(?:deputy |assistant |vice )?(?:head|director) of\b))"
+    r"(?P<rest>.+ for (?:[\w-]+ ){1,3}?(?:months|years|decades)\b.*)$",
+    rf"{I_AM} (?:now |currently )?(?P<rest>(?:deputy |assistant |vice )?(?:head|director) of .+)$",
     r"i(?:'ve| have) (?:just )?(?:started (?:working )?as|become) an? (?P<rest>.+)$",
     r"i(?:'ve| have)? (?:just |recently )?(?:got|been|was) promoted to (?:an? |the )?(?P<rest>.+)$",
     (
@@ -122,6 +129,44 @@ def _title(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield from occupation_of(match["rest"], trusted=said_to_be_work and not known)
     elif not context.future:
         yield Claim("title", " ".join(match["rest"].split()[:2]).lower().strip(",.!"))
+
+
+@RULES.rule(
+    r"i(?:'ve| have) been (?P<did>driving|teaching) (?P<v>(?:an? |the )?[a-z]+(?: [a-z]+)?) (?=for"
+    r" (?:[\w-]+ ){1,4}?"
+    r"(?:years|decades)\b)",
+    r"i (?P<did>drive) (?P<v>(?:an? )?[a-z]+(?: [a-z]+)?) (?=for a living\b|for"
+    r" (?:[\w&'-]+ ){1,4}?(?:company|firm)\b)",
+)
+def _driver(match: re.Match[str], _: Context) -> Iterator[Claim]:
+    what = re.sub(r"^(?:an?|the) ", "", match["v"].lower())
+    if match["did"].lower() == "teaching":
+        if value_of(what, words=2) and what not in _NOT_TAUGHT and not _WHERE_TAUGHT.match(what):
+            yield Claim("title", f"{what} teacher")
+    elif (driven := _DRIVEN.get(what)) is not None:
+        yield Claim("title", f"{driven} driver")
+
+
+_DRIVEN = {
+    "truck": "truck", "trucks": "truck", "lorry": "lorry", "lorries": "lorry", "bus": "bus", "buses": "bus",
+    "taxi": "taxi", "taxis": "taxi", "cab": "cab", "cabs": "cab", "tram": "tram", "trams": "tram",
+    "train": "train", "trains": "train", "van": "van", "vans": "van", "ambulance": "ambulance",
+    "ambulances": "ambulance", "school bus": "school bus",
+}  # fmt: skip
+
+
+@RULES.rule(
+    r"i (?:(?:also|now|currently|still) )*(?:run|manage|look after|head|lead|supervise|staff|work on"
+    r"|work) the "
+    r"(?:front desk|reception|kitchen|bar|office|shop floor|counter|till|tills) (?:at|of|in|for) "
+    r"(?P<v>an? (?:[\w-]+ ){0,2}?(?:practice|clinic|hospital|school|hotel|restaurant|pub|garage|gym|bank"
+    r"|library|"
+    r"museum|shop|store|theatre|office|surgery|company|firm|agency|charity|nursery|care home|bakery|caf[eé]))"
+    r"(?=\W*$|[,.;!(]|\s(?:and|but|so|in|near|now|with|where|which|here|on|outside|for|been)\b)"
+)
+def _in_charge(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated and not CONTEXT_BOUND.search(match["v"]):
+        yield Claim("work_place", match["v"].lower())
 
 
 _CREW = re.compile(r"\w+ crew\b", re.I)
@@ -377,6 +422,16 @@ def _school(match: re.Match[str], _: Context) -> Iterator[Claim]:
             yield Claim("major", school, confidence=0.8)
 
 
+_ACADEMIC = (
+    r"(?:medicine|law|physics|chemistry|biology|economics|psychology|mathematics|philosophy|linguistics"
+    r"|sociology|"
+    r"computer science|political science)\b|[a-z]+(?: [a-z]+)? degree\b"
+)
+"""What is no job and no pastime: who "is doing law" studies it."""
+_STUDIED_END = (
+    r"(?=\W*$|[,.;!(]|\s(?:and|but|so|now|instead|here|this year|right now|at the moment|because)\b)"
+)
+_YEAR = r"(?:first|second|third|fourth|fifth|final|last|1st|2nd|3rd|4th|5th)"
 _DISCIPLINE = (
     r"(?:computer|medicine|law|physics|chemistry|biology|economics|psychology|mathematics|maths?|history|"
     r"philosophy|engineering|architecture|design|art|music|nursing|finance|accounting|marketing|mechanical|"
@@ -395,12 +450,26 @@ _DISCIPLINE = (
         rf"(?:i (?:(?:now|currently) )*study|{I_AM} (?:(?:now|currently) )*studying) (?P<v>{_DISCIPLINE})"
         r"(?P<s>)\W*(?:$|\band\b|,|right now|in college|(?:at|on|in) (?:night|weekends|the evenings?))"
     ),
+    (
+        rf"(?:{I_AM} (?:now |currently |just )?(?:in|starting|doing|finishing) (?:my|the) {_YEAR} year"
+        rf" (?:of|doing|"
+        rf"studying)|(?:i (?:just |recently |'ve )?(?:switched|changed)(?: majors?| subjects?| courses?)?"
+        rf"(?: from [a-z ]+?)? to"
+        rf"|{I_AM} doing)(?= (?:an? )?(?:{_ACADEMIC}))) (?:an? )?(?P<v>{_DISCIPLINE})(?: degree"
+        rf"| studies)?(?: (?:at|in) (?P<s>{_ORGANISATION}))?"
+        rf"{_STUDIED_END}"
+    ),
+    (
+        rf"i (?:studied|read|did) (?:an? )?(?P<v>{_DISCIPLINE})(?: degree)? at "
+        rf"(?P<s>(?:the )?{_ORGANISATION})(?P<done>)\W*$"
+    ),
 )
 def _major(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if value := value_of(match["v"], words=4):
         yield Claim("major", value)
     if match["s"]:
-        yield Claim("school", match["s"].strip(" .,"))
+        slot = "school" if match.groupdict().get("done") is None else "alma_mater"
+        yield Claim(slot, match["s"].strip(" .,"))
 
 
 @RULES.rule(
