@@ -56,6 +56,12 @@ OFF_BY_NAME = [
     ("I signed up for the Ghent marathon next month.", "stress fracture. no marathon for me", "marathon"),
     ("We're getting a puppy next week.", "no puppy in the end, the breeder is dodgy", "puppy"),
     ("We're flying to Japan next month.", "We're no longer flying to Japan", "Japan"),
+    ("We're getting married next month!", "The wedding is off.", "married"),
+    (
+        "We're getting married on September 7th, 2031!",
+        "We've had to call off the September wedding.",
+        "married",
+    ),
 ]
 
 
@@ -67,6 +73,16 @@ async def test_whatever_was_ahead_is_called_off_by_its_name(
     await ask.add(ANNA, off, wait=True)
     (left,) = (memory for memory in (await ask("list_memories", ANNA)).memories if about in memory.memory)
     assert "no longer" in left.memory
+
+
+@pytest.mark.parametrize(
+    "said", ["The October wedding is off.", "My cousin's wedding is off.", "September is off."]
+)
+async def test_another_wedding_that_is_off_closes_nothing(ask: Asking, said: str) -> None:
+    await ask.add(ANNA, "We're getting married on September 7th, 2031!", wait=True)
+    await ask.add(ANNA, said, wait=True)
+    (left,) = (await ask("list_memories", ANNA)).memories
+    assert "no longer" not in left.memory
 
 
 @pytest.mark.parametrize("said", ["The milk is off.", "Is Japan off?", "If it rains, Japan is off."])

@@ -12,11 +12,13 @@ from typing import Final
 
 from cluster.analysis import tokens
 from cluster.model import Memory, Message
+from cluster.pipeline.periods import MONTH_NAMES, day_of
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 200
 """Characters of a message that calls something off; a longer one tells a story."""
+_ZH_COMMA = re.compile(r"(?<=[\u3400-\u9fff]),")
 _SENTENCE = re.compile(r"[.!;。！；，\n]+")
 _NOT_MEANT = re.compile(
     r"[?？\"“”「『]|\b(?:if|unless|kidding|joking|dream(?:t|ed)?)\b|如果|要是|开玩笑|梦见|[说问]", re.I
@@ -36,7 +38,8 @@ _OFF = re.compile(
     r"(?:(?:the|our|my) )?(?:(?:trip|journey|flight|move) to )?(?P<off>[\w'-]+(?: [\w'-]+){0,3}?)"
     r"(?: (?:trip|plan|plans|holiday|thing))?"
     r"(?:'s| is| are| has been| have been| was| got) (?:now )?(?:off|cancell?ed|called off|not happening)"
-    r"|(?:i|we)(?:'ve| have)? (?:(?:had|decided) to (?:call off|cancel)|called off|cancell?ed)"
+    r"|(?:i|we)(?:'ve| have)? (?:(?:(?:had|decided) to|are|'re) (?:call(?:ing)? off|cancel(?:l?ing)?|"
+    r"postpon(?:e|ing)|put(?:ting)? off)|called off|cancell?ed|postponed|put off)"
     r" (?:the|our|my) (?P<called>[\w' -]{2,60}?)(?: (?:trip|plan|plans|holiday))?"
     r"|no (?P<no>[\w'-]+(?: [\w'-]+){0,3}?) (?:for (?:me|us)(?: this year)?|this year|"
     r"after all|any ?more|in the end)"
@@ -75,6 +78,9 @@ _AHEAD = re.compile(
 _SEVERAL = re.compile(r"\b(?:and|or)\b|[和或、]", re.I)
 """A plan of more than one thing is not called off with one of them."""
 _EMPTY: Final = frozenset({*tokens("the a an to in our my")})
+_SAME: Final = {word: frozenset(tokens("married marrying marry")) for word in tokens("wedding")}
+"""What else a plan may be called."""
+_MONTHS: Final = frozenset(tokens(" ".join(MONTH_NAMES)))
 _PLANS: Final = frozenset((slot.topic, slot.subtopic) for slot in (SLOTS["plan"], SLOTS["event"]))
 
 
@@ -82,7 +88,7 @@ def called_off(message: Message, before: Sequence[Candidate], known: Sequence[Me
     """The denials of plans, made just before or known, that a message calls off."""
     if len(message.content) > _LONGEST or _NOT_MEANT.search(message.content):
         return
-    for sentence in _SENTENCE.split(message.content.replace("\u2019", "'")):
+    for sentence in _SENTENCE.split(_ZH_COMMA.sub("，", message.content.replace("\u2019", "'"))):
         journey = _ENGLISH.match(sentence) or _CHINESE.match(sentence)
         zh_off = _ZH_OFF.match(sentence)
         match = journey or zh_off or _OFF.match(sentence)
@@ -94,9 +100,28 @@ def called_off(message: Message, before: Sequence[Candidate], known: Sequence[Me
         standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
         named = _GOES if journey else _ZH_PLAN if zh_off or unnamed else _AHEAD
         plans = {claim.text: claim for claim in standing if _is_plan(claim, message, named)}
-        fitting = [claim for text, claim in plans.items() if unnamed or words <= set(tokens(text))]
+        fitting = [claim for claim in plans.values() if unnamed or _is_meant(words, claim)]
+        if not fitting and zh_off:
+            fitting = [claim for text, claim in plans.items() if _shortens(what, text)]
         if len(fitting) == 1:
             yield _denial(fitting[0], message)
+
+
+def _is_meant(words: set[str], plan: Candidate | Memory) -> bool:
+    """Whether all of the words are said of a plan: its own, another for the same thing, or its month."""
+    said = set(tokens(plan.text))
+    said |= {word for word, same in _SAME.items() if said & same}
+    if plan.event_time is not None and not words <= said:
+        said |= set(tokens(MONTH_NAMES[day_of(plan.event_time).month - 1]))
+    return words <= said and not words <= _MONTHS
+
+
+def _shortens(what: str, plan: str) -> bool:
+    """Whether something in a plan is named in short: "科三" is "科目三"."""
+    if not 2 <= len(what) <= 3:
+        return False
+    words = re.sub(r"\d+[年月日号]", " ", plan.partition("打算")[2])
+    return re.search("[\u3400-\u9fff]{0,2}".join(map(re.escape, what)), words) is not None
 
 
 def _is_plan(claim: Candidate | Memory, message: Message, named: re.Pattern[str]) -> bool:
