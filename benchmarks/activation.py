@@ -5,10 +5,10 @@ Cassandra and OpenSearch, which are removed again. They are filled with syntheti
 starts: three users with 10,000 memories, many with 100 each, and as many registered subjects as are asked
 for (`--subjects 1000000`); Cassandra is given the time to merge what that leaves behind. Activation is the
 first search of a user that no owner holds, and to whom another process has just sent messages, so that work
-is pending; beside it the same search again, and what the wide store and FAISS alone take for the same rows.
-Memory is what the shard actor grows by when it takes up the many users (its resident size, in which Python's
-and the allocator's own overhead are counted). A cold answer says `warming` when it came from the index before
-the user was taken up.
+is pending; nobody else is being taken up at that moment. Beside it the same search again, and what the wide
+store and FAISS alone take for the same rows. Memory is what the shard actor grows by when it takes up the
+many users (its resident size, in which Python's and the allocator's own overhead are counted). A cold answer
+says `warming` when it came from the index before the user was taken up.
 """
 
 from __future__ import annotations
@@ -248,7 +248,10 @@ def report(folder: Path, settings: Settings, users: int) -> None:
         search("small-0")
         asyncio.run(append(settings, big))
         degraded.clear()
-        cold = [search(user) for user in big]
+        cold: list[float] = []
+        for user in big:
+            server.idle("ray::ShardActor")
+            cold.append(search(user))
         early = sum("warming" in each for each in degraded)
         for user in big:
             settled(client, user)

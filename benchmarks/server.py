@@ -17,6 +17,8 @@ from tests.cluster import server
 
 _NAME = "memgrid_benchmark"
 """Of the keyspace and the indices."""
+_IDLE = 0.2
+"""Seconds of processor time in two seconds, below which nobody is waited for."""
 
 
 def own_settings(folder: Path) -> Settings:
@@ -83,6 +85,17 @@ class Server(server.Server):
                 if word.startswith("--gcs-address="):
                     return word.partition("=")[2]
         raise RuntimeError("the server has no GCS")
+
+    def idle(self, title: str, seconds: float = 300) -> None:
+        """Wait until the processes whose title contains `title` have done nearly nothing for two seconds."""
+        found = [psutil.Process(pid) for pid in self.pids_of(title)]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            before = sum(sum(each.cpu_times()[:2]) for each in found)
+            time.sleep(2)
+            if sum(sum(each.cpu_times()[:2]) for each in found) - before < _IDLE:
+                return
+        raise RuntimeError(f"{title} is not idle after {seconds:.0f} s")
 
     def memory(self, title: str) -> int:
         """Resident bytes of the processes whose title contains `title`."""
