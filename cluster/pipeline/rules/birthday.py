@@ -38,6 +38,12 @@ _PATTERNS: list[tuple[str, re.Pattern[str]]] = [
     ("birth_year", re.compile(r"我(?:出生[于在]|生[于在]|是)?(?P<v>(?:19|20)\d\d)年(?:出生|生的?)")),
     ("birth_year", re.compile(r"我(?:出生[于在]|生[于在])(?P<v>(?:19|20)\d\d)年(?!\d)")),
 ]
+_ZH_DIGITS = dict(zip("零〇一二三四五六七八九", "00123456789", strict=True))
+_ZH_SHORT_YEAR = re.compile(
+    r"(?:^|[，,。！!；;\s]|其实)我(?:自己)?(?:是)?(?P<v>[5-9]\d|0\d|[五六七八九零〇][零〇一二三四五六七八九])年(?:出生|生)?的?"
+    r"(?<=[的生])(?=[，,。！!；;\s]|$)"
+)
+""" "我是九六年的"."""
 _TODAY = re.compile(
     rf"{_CLAUSE}(?:today(?:'s| is) my birthday|it's my birthday(?: today)?)\b"
     r"(?! (?:tomorrow|on|next|in|soon|this)\b)|今天(?:就)?是我的?生日",
@@ -48,10 +54,13 @@ _TODAY = re.compile(
 def birthday_in(sentence: Sentence, said_at: Millis) -> Claim | None:
     """The speaker's birthday or year of birth, if the sentence tells it."""
     text = sentence.text
-    if "birth" not in text.lower() and "born" not in text and "生" not in text:
+    if "birth" not in text.lower() and "born" not in text and "生" not in text and "年的" not in text:
         return None
     if sentence.question or en.HYPOTHETICAL.search(text) or zh.HYPOTHETICAL.search(text):
         return None
+    if short := _ZH_SHORT_YEAR.search(text):
+        digits = "".join(_ZH_DIGITS.get(digit, digit) for digit in short["v"])
+        return Claim("birth_year", f"{20 if digits < '30' else 19}{digits}", confidence=0.95)
     for slot, pattern in _PATTERNS:
         if match := pattern.search(text):
             return Claim(slot, match["v"], confidence=0.95)

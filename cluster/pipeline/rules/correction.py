@@ -48,7 +48,11 @@ _TAKES_BACK = re.compile(
     r"|(?:but )?(?P<after_all>not any ?more|(?:well|actually|okay),? (?:not really|no\b(?! wait))|or rather)"
     r"(?=[\s,.!?]|$)"
     rf"|{_HESITATION}(?:make that|i meant?),? {_NEW.replace('new', 'meant')}(?=[,.!?;]|$)"
-    rf"|(?:sorry|oops|no|wait)[\s,!.]+{_NEW.replace('new', 'late')},? i meant?(?=[,.!?;]|$))",
+    rf"|(?:sorry|oops|no|wait)[\s,!.]+{_NEW.replace('new', 'late')},? i meant?(?=[,.!?;]|$)"
+    rf"|{_HESITATION}actually,? (?:(?:it's|it is|they're|there are|(?:i|we) have|(?:i|we)'ve got|make"
+    rf" that) )?"
+    r"(?:(?:only|just|more like) )?(?P<count>\d{1,3}|two|three|four|five|six|seven|eight|nine|ten)"
+    r"(?: now| of them)?(?=\s*[,.!]|$))",
     re.I,
 )
 _ZH_TAKES_BACK = re.compile(
@@ -67,6 +71,10 @@ _ZH_UNIT = re.compile(r"(?:周?岁半?|年|号|个|厘米)$")
 _HAN_NAME = re.compile(r"[\u4e00-\u9fff]{2,8}")
 _NO_NAME = re.compile(r"[的了才就很不也都还是]")
 _NAMES = frozenset({"family_name", "friend_name", "pet_name"})
+_COUNTED = frozenset({"pet", "family"})
+"""Slots whose values may begin with how many: "four chickens"."""
+_SEVERAL = re.compile(rf"(?:{'|'.join(_EN_NUMBERS[2:])}|[2-9]|\d\d)(?= (?P<what>.+))", re.I)
+_NUMBER = re.compile(rf"\b(?:\d+|{'|'.join(_EN_NUMBERS)})\b|[\d一二两三四五六七八九十]", re.I)
 
 
 class Correction(NamedTuple):
@@ -87,7 +95,7 @@ def parts_of(sentence: Sentence) -> Iterator[tuple[Correction | None, Sentence]]
         if before := sentence.text[start : match.start()].strip(" ,，"):
             yield correction, sentence._replace(text=before)
         groups = match.groupdict()
-        new = groups["new"] or groups.get("meant") or groups.get("late")
+        new = groups["new"] or groups.get("meant") or groups.get("late") or groups.get("count")
         marker = next((name for name in ("surely", "after_all") if groups.get(name)), None)
         surely = marker is not None
         # What follows the marker is read too: "no wait, I live in Rome" says it in full.
@@ -97,7 +105,7 @@ def parts_of(sentence: Sentence) -> Iterator[tuple[Correction | None, Sentence]]
 
 def is_correctable(slot: str) -> bool:
     """Whether a claim of this slot has one value that another can take the place of."""
-    return SLOTS[slot].single_valued or slot in _NAMES
+    return SLOTS[slot].single_valued or slot in _NAMES or slot in _COUNTED
 
 
 def replacing(old: str, new: str) -> str | None:
@@ -106,6 +114,10 @@ def replacing(old: str, new: str) -> str | None:
         bare = _ZH_UNIT.sub("", new.strip())
         number = zh_number(bare) if bare.lower() not in _EN_NUMBERS else _EN_NUMBERS.index(bare.lower())
         return None if number is None or str(number) == old else str(number)
+    if (counted := _SEVERAL.match(old)) is not None:
+        return (
+            f"{new.lower()} {counted['what']}" if _SEVERAL.match(f"{new} of") and new != counted[0] else None
+        )
     if old[:1].isupper():
         words = new.strip("'\"").split()
         fits = bool(words) and all(word[:1].isupper() or word in {"de", "van", "of", "the"} for word in words)
@@ -114,6 +126,12 @@ def replacing(old: str, new: str) -> str | None:
         return None
     fits = known_place(new) if known_place(old) else len(new) <= 4 and _NO_NAME.search(new) is None
     return new if fits else None
+
+
+def is_of_another_number(correction: Correction, claimed: str) -> bool:
+    """Whether it corrects a number that the sentence `claimed` something in has beside the claim: "I've been
+    at Bosch for eight years. No, wait, nine." """
+    return correction.new is not None and bool(_NUMBER.fullmatch(correction.new) and _NUMBER.search(claimed))
 
 
 def corrections(
@@ -156,6 +174,24 @@ def _retyped(new: str, message: Message, before: Sequence[Candidate]) -> Iterato
             if alike >= _ALIKE and word != new:
                 yield corrected(candidate, candidate.value.replace(word, new), message)
                 return
+
+
+_MISSPOKEN = re.compile(
+    r"^\W*(?:(?:(?:等等|等下|等一下|慢着|哎呀?|啊|哦|噢|呃)[，,。！!\s…]*)+不对|不对不对|"
+    r"(?:我)?(?:刚才|刚刚|上面)?(?:说|记|打|写|搞|弄|算)错了|口误|我(?:刚才|刚刚)?(?:说|记)的不对)(?=[，,。！!；;：:…—\s]|我|$)"
+    r"|^\W*(?:(?:oh|oops|sorry|hmm|ah)[\s,!.]+)*"
+    r"(?:wait,? no\b|no,? wait\b|scratch that\b|strike that\b|i misspoke\b|"
+    r"i (?:got|said|typed|wrote) that wrong\b)",
+    re.I,
+)
+
+
+def was_misspoken(message: Message, before: Sequence[Candidate]) -> bool:
+    """Whether the message takes back what the speaker's message before claimed (`before`), which was one
+    thing, whatever it should have been."""
+    if not before or _MISSPOKEN.match(message.content[:100]) is None:
+        return False
+    return len({(claim.topic, claim.subtopic) for claim in before}) == 1
 
 
 def retold(message: Message, before: Sequence[Candidate]) -> tuple[Candidate, Candidate] | None:

@@ -13,14 +13,17 @@ from cluster.pipeline.port import Brief, Candidate, Extraction, Trace
 from cluster.pipeline.rules.antecedents import UNCLEAR, Heard, as_speaker, is_plain
 from cluster.pipeline.rules.called_off import called_off
 from cluster.pipeline.rules.chinese import clauses as chinese_clauses
+from cluster.pipeline.rules.chinese.endings import endings as chinese_endings
 from cluster.pipeline.rules.correction import (
     Correction,
     corrected,
     corrections,
     is_correctable,
+    is_of_another_number,
     parts_of,
     replacing,
     retold,
+    was_misspoken,
 )
 from cluster.pipeline.rules.disowned import disowned
 from cluster.pipeline.rules.english import clauses as english_clauses
@@ -29,7 +32,7 @@ from cluster.pipeline.rules.left_work import left_work
 from cluster.pipeline.rules.let_go import let_go
 from cluster.pipeline.rules.parted import parted
 from cluster.pipeline.rules.reading import Said, read_chinese, read_english
-from cluster.pipeline.rules.redating import names_a_day, new_day, redated
+from cluster.pipeline.rules.redating import names_a_day, new_day, redated, redated_before
 from cluster.pipeline.rules.role_play import in_a_role
 from cluster.pipeline.rules.sentences import (
     MAX_SCANNED,
@@ -57,6 +60,11 @@ _LOOK_BACK = 8
 """Messages among which the speaker's last one is looked for."""
 _BARE_JOKE = 24
 """A sentence no longer than this that calls something a joke means the one before it."""
+_JOKE_FIRST = re.compile(
+    r"(?:哈|嘿|嘻|呵|啊|噢|哦|好啦|好了|其实|我|跟?[你您]|[，,\s])*(?:开(?:个)?玩笑|逗[你您]|骗[你您]|说着玩|闹着玩|瞎说|乱说|胡说)(?:玩|的|呢|了|啦"
+    r"|而已)*[，,]\s*(?=我)"
+)
+"""Calls what was said before a joke, and goes on in earnest: "逗你的，我就一送快递的"."""
 _I = re.compile(r"\b(?:i|i'm|i've|my|we)\b.*[,;.!\u2014]|我.*[，,。！!；;\s]", re.I)
 """A statement about the speaker that ends before what follows."""
 _NAMES = frozenset({"name", "nickname", "pet_name", "family_name", "friend_name", "company"})
@@ -110,8 +118,16 @@ class RuleExtractor:
                 elif (mistaken := retold(message, before)) is not None:
                     candidates.remove(mistaken[0])
                     found.append(mistaken[1])
-                elif reading.correction is not None:
-                    found.extend(_corrected(before, reading.correction, message))
+                elif (other := redated_before(reading.day, before, message)) is not None:
+                    candidates.remove(other[0])
+                    found.append(other[1])
+                elif reading.correction is not None and (
+                    new := list(_corrected(before, reading.correction, message))
+                ):
+                    candidates = [c for c in candidates if c.single_valued or c != new[0][0]]
+                    found.extend(claim for _, claim in new)
+                elif was_misspoken(message, before):
+                    candidates = candidates[:start] + [c for c in candidates[start:] if c not in before]
             found = [claim for claim in found if not _is_known_employer(claim, candidates, known)]
             latest[message.name] = len(candidates)
             found.extend(corrections(message, candidates, known))
@@ -120,7 +136,9 @@ class RuleExtractor:
             found.extend(left_work(message, candidates, known))
             found.extend(parted(message, reading.claims, candidates, known))
             denials = [claim for claim in found if claim.negates]
-            found.extend(endings(message, [*candidates, *denials], known))
+            reply = _reply_before(sessions[message.session])
+            found.extend(endings(message, [*candidates, *denials], known, reply))
+            found.extend(chinese_endings(message, found, [*candidates, *denials], known))
             candidates.extend(found)
         return Extraction(candidates=tuple(candidates), extractor=self.name)
 
@@ -145,6 +163,8 @@ class _Reading(NamedTuple):
     was_taken_back: bool = False
     """Nothing stands of that message: a joke, or somebody else's words."""
     correction: Correction | None = None
+    day: str | None = None
+    """When what that message tells of is, and not when it said."""
 
 
 def _heard_before(session: Sequence[Message]) -> str:
@@ -174,10 +194,12 @@ def _read(message: Message, before: Heard) -> _Reading:
         return _Reading()
     introduces = _INTRODUCTION.search(message.content[:200]) is not None
     read: list[list[Said]] = []
-    was_taken_back, of_before = False, None
+    was_taken_back, of_before, day_before = False, None, None
     sarcastic = False
-    here = ""
-    for sentence in sentences_of(message.content):
+    here = since = ""
+    for written in sentences_of(message.content):
+        told = _JOKE_FIRST.match(written.text)
+        sentence = written if told is None else written._replace(text=written.text[told.end() :])
         if hands_over_text(sentence):
             break
         heard = before._replace(here=here)
@@ -189,29 +211,40 @@ def _read(message: Message, before: Heard) -> _Reading:
             was_taken_back = was_taken_back or not any(read)
             read.clear()
             continue
-        if (joke := _joke(sentence)) is not None:
+        if told is not None:
+            was_taken_back = was_taken_back or not any(read)
+            if any(read):
+                read.pop()
+        elif (joke := _joke(sentence)) is not None:
             if joke == "before" and read:
                 read.pop()
             elif joke == "before":
                 was_taken_back = True
             continue
-        if any(read) and (day := new_day(sentence)) is not None and _redate(read, day, sentence, message):
+        day = new_day(sentence)
+        if any(read) and day is not None and _redate(read, day, sentence, message):
+            continue
+        if not any(read) and day is not None and names_a_day(day, message.event_time, sentence.language):
+            day_before = day_before or day
             continue
         for correction, part in parts_of(sentence):
-            if correction is not None and any(read):
-                _correct(read, correction)
-            elif correction is not None:
+            if (
+                correction is not None
+                and not is_of_another_number(correction, since)
+                and not (any(read) and _correct(read, correction))
+            ):
                 of_before = of_before or correction
             if part.language == "zh":
                 read.append(read_chinese(part, message.event_time, introduces=introduces, heard=heard))
             else:
                 read.append(read_english(part, message.event_time, heard))
+            since = "" if read[-1] else f"{since} {part.text}"
     found = {
         (candidate := _candidate(said, message, number)).text: candidate
         for number, sentence in enumerate(read)
         for said in sentence
     }
-    return _Reading(tuple(found.values()), was_taken_back, of_before)
+    return _Reading(tuple(found.values()), was_taken_back, of_before, day_before)
 
 
 def _redate(read: list[list[Said]], day: str, sentence: Sentence, message: Message) -> bool:
@@ -231,9 +264,9 @@ def _redate(read: list[list[Said]], day: str, sentence: Sentence, message: Messa
     return True
 
 
-def _correct(read: list[list[Said]], correction: Correction) -> None:
+def _correct(read: list[list[Said]], correction: Correction) -> bool:
     """Put the corrected value where it fits best in the last sentence that claims anything, else take its
-    last claim back."""
+    last claim back; whether it was of that sentence at all."""
     last = next(said for said in reversed(read) if said)
     for at in range(len(last) - 1, -1, -1):
         claim = last[at].claim
@@ -242,21 +275,25 @@ def _correct(read: list[list[Said]], correction: Correction) -> None:
         )
         if new is not None:
             last[at] = last[at]._replace(claim=claim._replace(value=new))
-            return
-    if correction.surely:
+            return True
+    if correction.surely and not is_of_another_number(correction, last[-1].sentence.text):
         # "I have a dog and a cat, or rather my parents do": what was claimed in one breath goes together.
         slot = last[-1].claim.slot
         while last and last[-1].claim.slot == slot:
             last.pop()
+    return correction.surely
 
 
-def _corrected(before: Sequence[Candidate], correction: Correction, message: Message) -> Iterator[Candidate]:
-    """The newest of the claims made before that the corrected value fits, with that value."""
+def _corrected(
+    before: Sequence[Candidate], correction: Correction, message: Message
+) -> Iterator[tuple[Candidate, Candidate]]:
+    """The newest of the claims made before that the corrected value fits, and what it should be."""
     for candidate in reversed(before):
-        if candidate.value and correction.new and candidate.single_valued:
+        counted = candidate.topic in {"pet", "family"} and not (candidate.subtopic or "").endswith("_name")
+        if candidate.value and correction.new and (candidate.single_valued or counted):
             new = replacing(candidate.value, correction.new)
             if new is not None:
-                yield corrected(candidate, new, message)
+                yield candidate, corrected(candidate, new, message)
                 return
 
 

@@ -15,10 +15,12 @@ from cluster.pipeline.rules.antecedents import (
     chinese_relative,
     english_clause,
     is_alone,
+    named_clause,
     what_allergic_to,
 )
 from cluster.pipeline.rules.birthday import birthday_in
 from cluster.pipeline.rules.chinese import clauses as zh
+from cluster.pipeline.rules.chinese.naming import called_pet, called_relative, gives_own_name
 from cluster.pipeline.rules.chinese.unsaid import (
     answer,
     fronted,
@@ -55,7 +57,8 @@ _MAY_HAVE_DATE = re.compile(
 )
 _CALLED = re.compile(r"(?:名字|它|他|她|另?一[只条个位]|大的|小的)?(?:的名字)?(?:叫做?|名叫)(?P<v>\S{1,6})$")
 _ASKS_FOR_WORDS = re.compile(
-    r"(?<![想要你您])(?:写|说|唱|讲|念)(?:了|的|的是|了些|些)?(?:什么|啥)[^我你您]{0,6}[？?]\s*$|[他她]们?怎么(?:说|写|回)[^我你您]{0,6}[？?]\s*$"
+    r"(?<![想要你您])(?:写|说|唱|讲|念)(?:了|的|的是|了些|些)?(?:什么|啥)[^我你您]{0,6}[？?]\s*$|[他她]们?怎么(?:说|写"
+    r"|回)[^我你您]{0,6}[？?]\s*$"
 )
 """What comes next repeats somebody's words."""
 _HAD = frozenset({"pet", "pet_name", "possession", "vehicle"})
@@ -84,8 +87,8 @@ _BARE_AGE = re.compile(
 _LISTED = re.compile(r"(?!真的|哈|很|也|你|我|还|非|特|最|就|都|不|这|那|所|因|但|而)[\u4e00-\u9fff]{2,4}$")
 
 
-_BUT_I = re.compile(r"but (?:i|i'm|i've|im|my)\b", re.I)
-"""Sets the speaker's own words against what others said."""
+_BUT_I = re.compile(r"(?:but (?:i|i'm|i've|im|my)|because i'm an?)\b", re.I)
+"""Sets the speaker's own words against what others said, or says why they did."""
 _BECAUSE = re.compile(r"because\b", re.I)
 _NOT_BECAUSE = re.compile(r"\b(?:not|just|only|simply|merely|partly|never)\W*$", re.I)
 _NOT = re.compile(r"\bnot$", re.I)
@@ -134,11 +137,17 @@ def read_english(sentence: Sentence, said_at: Millis, heard: Heard = NOTHING) ->
         begun = any(map(en.strip_opener, clauses[:number]))
         whole = None if heard.here or begun else answered(bare, heard.reply)
         bare = en.strip_opener(whole or bare)
+        if (to_mention := en.MENTION_THAT.match(bare)) or (
+            number == 0 and (to_mention := en.AND_THAT.match(clause)) and en.MENTION_THAT.search(heard.here)
+        ):
+            bare = (clause if to_mention.re is en.AND_THAT else bare)[to_mention.end() :]
         bare = (
             english_clause(bare, said_before)
+            or named_clause(bare, said_before)
             or what_allergic_to(bare, said_before)
             or (en.with_subject(bare) if not begun and is_alone(heard) else bare)
         )
+        bare = en.settled(bare, said_before.here)
         context = EnglishContext(
             dated=when is not None,
             future=_is_future(when, said_at),
@@ -234,6 +243,13 @@ def read_chinese(
         if (relative := chinese_relative(bare, said_before)) is not None:
             whom, pronoun = relative
             bare, written = f"{whom}{bare[pronoun:]}", f"{whom}{written[pronoun:]}"
+        elif (whom := called_relative(bare, said_before)) is not None:
+            bare, written = f"{whom}{bare}", f"{whom}{written}"
+        elif (named_pet := called_pet(bare, said_before)) is not None:
+            found.append(Said(_as_written(named_pet, bare, written), sentence, None))
+            continue
+        elif about_speaker and gives_own_name(bare):
+            bare, written = f"我{bare}", f"我{written}"
         if denied and (named := _BUT.match(bare)):
             found.append(Said(Claim("name", named["v"]), sentence, None))
         denied = _DENIED_NAME.match(bare) is not None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
-from cluster.model import Millis
+import msgspec
+
+from cluster.model import Message, Millis
 from cluster.pipeline.dates import DateMention, dates_in
 from cluster.pipeline.periods import WEEKDAYS, ZH_WEEKDAYS, day_of, one_day, one_week
+from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.sentences import Sentence
 
 _ENGLISH = re.compile(
@@ -17,8 +21,9 @@ _ENGLISH = re.compile(
     re.I,
 )
 _CHINESE = re.compile(
-    r"\W*(?:(?:不对|不是|错了|我?说错了|我?记错了|更正一下|纠正一下|哦不|啊不|抱歉|不好意思|其实)[，,。！!\s]*)+"
-    r"(?:应该)?是?在?(?P<date>[^，,。！!？?；;\s]{2,12}?)(?:才对|才是)?[。！!]*$"
+    r"\W*(?:(?:(?:哎呀?|噢|哦|啊|呃|等等|等下)[，,\s]*)*(?:不对|不是|错了|我?(?:说|记|看|搞|弄|打)错了|更正一下|纠正一下|哦不|啊不|抱歉|不好意思|其实"
+    r"|我?(?:刚刚?|又|再|重新)?(?:去)?(?:看|查|翻|对|确认)了(?:一?[下眼遍])?(?:我的?|的)?(?:日历|日程|行程|车?票|机票|通知|短信|邮件|安排|时间)?)[，,。！!\s]*)+"
+    r"(?:应该)?是?在?(?P<date>[^，,。！!？?；;\s]{2,12}?)(?:才对|才是)?(?:[，,](?P<also>[^，,。！!？?；;\s]{2,12}))?[。！!]*$"
 )
 _WEEKDAY = re.compile(rf"(?:on )?({'|'.join(sorted(WEEKDAYS, key=len, reverse=True))})", re.I)
 _ZH_WEEKDAY = re.compile(r"(?:周|星期|礼拜)([一二三四五六日天])")
@@ -28,6 +33,30 @@ def new_day(sentence: Sentence) -> str | None:
     """What a sentence that does nothing else gives as the day it should have been; None of any other."""
     found = (_CHINESE if sentence.language == "zh" else _ENGLISH).match(sentence.text)
     return None if found is None or sentence.question else found["date"]
+
+
+_ZH_DATE = re.compile(r"\d{4}年\d{1,2}月(?:\d{1,2}日)?")
+
+
+def redated_before(
+    day: str | None, before: Sequence[Candidate], message: Message
+) -> tuple[Candidate, Candidate] | None:
+    """The one thing that was to happen on a day, of the Chinese claims made just `before`, and the same on
+    `day`, as `message` says it; None where there is no such thing, or more than one."""
+    dated = [
+        claim
+        for claim in before
+        if claim.kind == "event" and claim.language == "zh" and _ZH_DATE.search(claim.text) is not None
+    ]
+    if day is None or len(dated) != 1 or not names_a_day(day, message.event_time, "zh"):
+        return None
+    (claim,) = dated
+    then = dates_in(claim.text, claim.event_time or message.event_time, "zh")
+    moved = redated(then[0], day, message.event_time, "zh") if then else None
+    if moved is None:
+        return None
+    text = _ZH_DATE.sub(moved.text("zh"), claim.text, count=1)
+    return claim, msgspec.structs.replace(claim, text=text, sources=(message.id,), event_time=moved.millis)
 
 
 def names_a_day(day: str, said_at: Millis, language: str) -> bool:

@@ -81,6 +81,7 @@ SLOTS: dict[str, Slot] = {
     "grade": Slot("education", "grade", PERSONAL, "{s} is a {v}", "{s}是{v}", True),
     "marital": Slot("demographics", "marital_status", PERSONAL, "{s} is {v}", "{s}的婚恋状况是{v}", True),
     "family": Slot("family", "{x}", PERSONAL, "{s} has {v}", "{s}有{v}"),
+    "family_none": Slot("family", "{x}", PERSONAL, "{s} has no {v}", "{s}没有{v}"),
     "family_name": Slot("family", "{x}_name", PERSONAL, "{s}'s {x} is called {v}", "{s}的{x}叫{v}"),
     "family_age": Slot(
         "family", "{x}_age", PERSONAL,

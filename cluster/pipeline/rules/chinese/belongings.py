@@ -18,6 +18,7 @@ RULES: Rules[Context] = Rules()
         rf"点)?(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$"
     ),
     rf"我的?母语是(?P<v>{LANGUAGE})$",
+    rf"(?P<v>{LANGUAGE})(?:就)?是(?:我的?)?母语$",
     rf"{SPEAKER}?(?:还|也)?会(?:一点儿?|一些|点)?(?P<v>(?:{LANGUAGE})(?:(?:、|和|以及|还有)(?:{LANGUAGE}))*)$",
 )
 def _language(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -43,10 +44,12 @@ def _own_machine(match: re.Match[str], context: Context) -> Iterator[Claim]:
         rf"{SPEAKER}(?:名下)?(?:有|拥有|买了|刚买了|购买了|新买了)(?P<v>[一两二三四五六](?:辆|套|栋|台|部|"
         rf"架|把|间|块|幢)[\u4e00-\u9fffA-Za-z0-9 ]{{1,14}})$"
     ),
+    rf"{SPEAKER}?(?:刚刚?|终于|已经)*(?:提|入手|换)了"
+    rf"(?P<v>一?[辆台部](?:{_MAKE})[\u4e00-\u9fffA-Za-z0-9 ]{{0,10}})$",
     rf"{SPEAKER}开(?:的是?)?(?P<v>[一两]?辆[\u4e00-\u9fffA-Za-z0-9 ]{{1,12}})$",
 )
 def _possession(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if "有" in match[0][: match.start("v") - match.start()] and match[0].endswith("了"):
         return  # "我有一台电脑坏了"
     if not context.future and (value := value_of(match["v"])):
-        yield Claim("possession", f"一{value}" if value.startswith("辆") else value)
+        yield Claim("possession", f"一{value}" if value[0] in "辆台部" else value)

@@ -199,6 +199,7 @@ def pets_taken_for_granted(text: str) -> Iterator[Claim]:
 @RULES.rule(
     rf"(?:我|我们|我家|我们家)的?(?:小)?(?P<x>{PET})(?:的名字)?(?:也)?(?:叫做?|名叫|是叫){NAME}$",
     rf"我的?(?P<x>{PET})的名字是{NAME}$",
+    rf"我们?(?:家)?(?:养的?|那只|那条|家那?[只条])(?:小|大|老|胖)?(?P<x>{PET}|龟)(?:的名字)?(?:就|也)?(?:叫做?|名叫){NAME}$",
     rf"我们?家的?(?P<x>{PET})(?P<v>[\u4e00-\u9fff]{{2}})(?:今年|已经|都|才)*{NUMBER}(?:周?岁|个月)半?(?:了|啦)?$",
 )
 def _pet_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
@@ -236,6 +237,14 @@ def _relative_with_name(match: re.Match[str], _: Context) -> Iterator[Claim]:
 def _unattached(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if not context.dated and not PAST_STATE.search(match[0]):
         yield Claim("marital", "单身" if match["v"] else "未婚")
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:(?:和|跟)?(?:老婆|老公|爱人|对象))?(?:到现在|至今|目前|还|也|都)*没(?:有|生)?(?:孩子|小孩|娃|子女|要孩子)的?$"
+)
+def _childless(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.dated and not PAST_STATE.search(match[0]):
+        yield Claim("family_none", "孩子", about="孩子")
 
 
 @RULES.rule(

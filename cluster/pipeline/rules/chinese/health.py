@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from cluster.pipeline.rules.chinese.values import (
     CONDITION,
     END_PARTICLES,
+    MEDICINE,
+    REGULARLY,
     RELATION,
     SPEAKER,
     YEARS,
@@ -52,9 +54,10 @@ _AILING = (
     r"(?:不好|不太好|不行|敏感)|(?:血压|血糖|血脂|尿酸|胆固醇)(?:一直|有点|有些|也|比较|很)*(?:高|低|偏高|偏低)|"
     r"(?:有点|很|特别|容易|严重)*晕(?:车|船|机|血|针)|恐高)"
 )
+_TYPE = r"(?:[一二12ⅠⅡ]型)?"
 _SUFFERS = (
     rf"(?:(?:有|得了|患有|患了|患上了?|(?:体检)?(?:查出|发现)(?:来)?有?|确诊了?|体检有?)(?:轻度|重度|中度|严重的?|慢性|先天性|"
-    rf"一点|有?点)*|有点|轻度|重度|一直|常年|经常)?(?P<v>(?:{CONDITION})(?:(?:、|和)(?:{CONDITION}))*)"
+    rf"一点|有?点)*|有点|轻度|重度|一直|常年|经常)?(?P<v>{_TYPE}(?:{CONDITION})(?:(?:、|和)(?:{CONDITION}))*)"
     r"(?:(?:好|快|有|都)*[一二两三四五六七八九十几多\d半]+个?[年月]多?了?|很多年了?|多年了?|患者)?$"
 )
 
@@ -103,13 +106,38 @@ def _suffers(match: re.Match[str], context: Context) -> Iterator[Claim]:
 @RULES.rule(
     rf"{SPEAKER}?(?:有|得了|患有|患了|患上了?|查出(?:来)?有?|确诊了?|被诊断(?:出|为|患有|出患有)|"
     rf"(?:的)?老毛病是)(?:轻度|重度|中度|严重的?|慢性|先天性|比较严重的|一点|"
-    rf"点)?(?P<v>(?:{CONDITION})(?:(?:、|和)(?:{CONDITION}))*)(?:.{{0,4}}了)?$"
+    rf"点)?(?P<v>{_TYPE}(?:{CONDITION})(?:(?:、|和)(?:{CONDITION}))*)(?:.{{0,4}}了)?$"
 )
 def _condition(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if "没" in match[0] or "担心" in match[0]:
         return
     for value in items_of(match["v"]):
         yield Claim("condition", value)
+
+
+@RULES.rule(
+    rf"{SPEAKER}?{REGULARLY}(?:[吃服打]|服用|注射)着?(?P<v>{MEDICINE})(?:来?(?:控制|治疗)[\u4e00-\u9fff]{{0,4}})?$",
+)
+def _medication(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.past or context.future or re.search(r"[不没停]", match[0])):
+        yield Claim("medication", match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:的)?(?:老毛病)?(?P<v>{CONDITION})(?:又|老|总|最近|这两天)*(?:犯|复发|发作|加重)了$"
+)
+def _again(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "腰椎间盘突出又犯了"."""
+    if not context.future:
+        yield Claim("condition", match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}?(?:开始|正?在|现在|最近|一直|坚持)*(?:吃|做|坚持|执行)?(?P<v>生酮|低碳|地中海)(?:饮食)?(?:了|啦)?(?:{YEARS}了?)?$"
+)
+def _regimen(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not context.future and re.search(r"吃|做|坚持|执行|饮食|在", match[0]):
+        yield Claim("diet", f"{match['v']}饮食")
 
 
 @RULES.rule(
@@ -123,12 +151,16 @@ def _diet(_: re.Match[str], __: Context) -> Iterator[Claim]:
 @RULES.rule(
     (
         rf"{SPEAKER}?(?:从来|从|一直|也|都|因为过敏|一点)*(?:不吃|不能吃|吃不了|不喝|不能喝|喝不了|戒了|"
-        rf"戒掉了|戒|不抽)(?P<v>.*?)(?P<since>[一二两三四五六七八九十几半\d]+个?[年月]了)?$"
+        rf"戒掉了|戒了?|不抽)(?P<v>.*?)(?P<since>(?:整整|已经|快|都|满|有)*[一二两三四五六七八九十百几半\d]+(?:个?[年月]|周|个?星期|天)半?多?了)?$"
     ),
 )
 def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     head = match[0][: match.start("v") - match.start()]
     text = END_PARTICLES.sub("", match["v"])
+    if "抽" in head and re.match(r"烟(?:$|的$|不|也不)", text):
+        if not context.dated:
+            yield Claim("habit", "不抽烟")
+        return
     if (
         (context.dated and not context.today)
         or not text
@@ -139,7 +171,9 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     if "戒" in head:
-        if text in {"烟", "酒", "烟酒", "糖", "咖啡", "奶茶"} and match[0].endswith(("了", "年", "月")):
+        if text in {"烟", "酒", "烟酒", "糖", "咖啡", "奶茶"} and match[0].endswith(
+            ("了", "年", "月", "天", "周")
+        ):
             yield Claim(
                 "quit",
                 {"烟": "抽烟", "酒": "喝酒", "烟酒": "抽烟喝酒"}.get(
@@ -149,6 +183,7 @@ def _avoids(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return
     verb = "喝" if "喝" in head else "吃"
     if "抽" in head:
-        return
+        return  # "不抽雪茄", "不抽签"
+    text = text.removesuffix("的") if text in {"酒的", "酒精的", "肉的"} else text
     for value in items_of(text, 8):
         yield Claim("avoids" if verb == "吃" else "avoids_drink", value)

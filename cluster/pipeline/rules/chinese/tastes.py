@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cluster.pipeline.rules.chinese.values import (
     CONTEXT_BOUND,
     END_PARTICLES,
+    LANGUAGE,
     PAST_STATE,
     SPEAKER,
     YEARS,
@@ -56,6 +57,7 @@ _LIKE = (
         rf"{SPEAKER}?对(?P<v>[^对]{{1,14}}?)(?:一直)?(?:很|非常|特别|比较|十分|挺|蛮|超|都很|也很|也|更|"
         rf"最|最为)?(?:感兴趣|有兴趣|着迷|情有独钟)$"
     ),
+    r"我?(?:的)?(?:唯一|最大)的?(?:爱好|兴趣|消遣)(?:就|也)?是(?P<v>.+)$",
     r"我?的?(?:兴趣爱好|业余爱好|个人爱好|爱好|兴趣|特长|消遣)(?:主要|就)?(?:是|有|包括|:|：)(?P<v>.+)$",
     rf"{SPEAKER}是(?:一?个)?(?:很|非常|特别)?(?:喜欢|热爱)(?P<v>.+)的人$",
     rf"{SPEAKER}是(?P<v>[^的是]{{1,10}})的?(?:忠实|铁杆|超级|资深|老|小)*(?:粉丝|球迷|歌迷|影迷|书迷|乐迷|爱好者|发烧友)$",
@@ -106,6 +108,9 @@ def _dislike(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if PAST_STATE.search(head) or "不是不" in match[0]:
         return
     ended = text.endswith("了")
+    if flavour := re.match(r"(?:吃|喝)?(?:太|很|特别)?(?:甜|辣|咸|酸|苦|油腻?|冷|烫|生)的$", text):
+        yield Claim("dislike", flavour[0])
+        return
     for value in items_of(text):
         if ended and re.search(r"不(?:太|怎么)?(?:喜欢|爱)", head):
             yield Claim("like", value, negates=True)
@@ -185,6 +190,15 @@ def _practises_long(match: re.Match[str], context: Context) -> Iterator[Claim]:
         yield Claim("learning", value)
     elif "年" in match["long"]:
         yield Claim("plays", f"{verb}{value}")
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:报名?|参加)了?(?:一?个|一门)?(?P<v>{LANGUAGE}|钢琴|吉他|尤克里里|古筝|小提琴|架子鼓|瑜伽|普拉提|游泳|书法|国画|油画|素描|绘画|画画|"
+    r"舞蹈|街舞|拉丁舞|爵士舞|声乐|编程|烘焙|插花|摄影|围棋|太极|陶艺|网球|羽毛球)(?:学习|兴趣|培训)?[班课]$"
+)
+def _takes_a_class(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.past and context.dated) and not PAST_STATE.search(match[0]):
+        yield Claim("learning", match["v"])
 
 
 @RULES.rule(rf"{SPEAKER}?(?:已经|早就?|后来)*(?:不再|不)学(?P<v>[\u4e00-\u9fffA-Za-z]{{2,8}}?)了$")

@@ -14,8 +14,11 @@ from cluster.pipeline.rules.chinese.values import (
     CONDITION,
     CONTEXT_BOUND,
     DONE,
+    LANGUAGE,
+    MEDICINE,
     NUMBER,
     PAST_STATE,
+    REGULARLY,
     RELATION,
     YEARS,
     known_place,
@@ -45,7 +48,10 @@ _NO_TOPIC = re.compile(
     r"^(?:我|现在|平时|最近|后来|其实|反正|所以|因为|但是|可是|虽然|确实|当然|难怪|主要|只要|只有|真的?|早上|晚上|"
     r"中午|今天|明天|昨天|除了|比起)|的|说|觉得|知道|问|以为|都$|[就也还]$"
 )
-_FRONTED_ALLERGY = re.compile(r"(?P<what>[\u4e00-\u9fff]{2,6}?)(?P<says>我(?:会|也|有点)?)过敏$")
+_FRONTED_ALLERGY = re.compile(
+    r"(?P<what>[\u4e00-\u9fff]{2,6}?|[\u4e00-\u9fff]{1,4}(?:、[\u4e00-\u9fff]{1,4})*(?:和|跟|、)[\u4e00-\u9fff]{1,4}?)"
+    r"(?P<says>我(?:会|也|都|有点)*|(?<=.)我?(?:全|统统)?都(?:会)?)过敏$"
+)
 
 
 def fronted(clause: str) -> Whole | None:
@@ -79,6 +85,9 @@ _STATE = re.compile(
     rf"(?P<verb>[学玩练弹打唱画写跑跳教做当])[\u4e00-\u9fff]{{1,6}}?(?P=verb)?了?(?:都|已经|快|有)*{YEARS}[了啦]?$|"
     r"在[\u4e00-\u9fffA-Za-z0-9 ]{2,14}?(?:工作|上班|上学|读[大研博本硕]|实习|做|当|教|开|合租|租房))"
     r"|今年(?:刚)?[\d一二三四五六七八九十]{1,3}岁?$|老家|家乡|目标是|职业是|专业是|身高|体重|性格|爱好是?|母语"
+    rf"|{REGULARLY}(?:[吃服打]|服用|注射)着?{MEDICINE}|(?:{CONDITION})(?:又|老|总)+(?:犯|复发|发作)了$"
+    rf"|(?:{LANGUAGE})(?:就)?是母语$|唯一的(?:爱好|兴趣)|(?:最近|后来|突然)(?:迷上|爱上|喜欢上)了?|(?:提|入手|换)了一?[辆台部]"
+    r"|(?<=现在)是(?:正式的?)?(?P<job>[\u4e00-\u9fff]{2,10})$|(?P<trade>(?:退休|全职|兼职)[\u4e00-\u9fff]{2,6})$"
     r"|打算|改学|(?:从小|一直)就?对[^，]{1,8}过敏$|[\u4e00-\u9fff]{2,4}过敏$|(?:从来|一直)?(?:不能|不)[吃喝]|对[^，]{1,8}过敏$"
     r"|(?:最|很|特别|比较|非常|超级?|挺|一直|从小|尤其|不太|不怎么|真的|平时|平常)+(?:就|都|最)?(?:喜欢|爱[吃喝看玩听]|讨厌))"
 )
@@ -140,6 +149,8 @@ def tells_of_speaker(clause: str, said: str, *, dated: bool, future: bool = Fals
     state = _STATE.match(clause)
     if state is None:
         return False
+    if (job := state["job"] or state["trade"]) is not None:
+        return occupation_of(job) is not None
     return state["place"] is None or known_place(state["place"])  # not "搬到客厅了", of a sofa
 
 

@@ -36,10 +36,12 @@ RULES: Rules[Context] = Rules()
         r"当)?(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$"
     ),
     (
-        r"(?:现在|目前)?在(?P<place>[\u4e00-\u9fffA-Za-z]{2,14}?)(?:做|当|"
+        rf"(?:(?:{SPEAKER}(?<=[在前今])|现在|目前|如今)(?:去|到|来)了?|(?:现在|目前|如今)?在)(?P<place>[\u4e00-\u9fffA-Za-z]{{2,14}}?)(?:做|当|"
         r"担任)(?:一?[名位个])?(?P<v>[\u4e00-\u9fffA-Za-z]{2,10})$"
     ),
     r"(?:现在|目前)?是(?:一?[名位个])(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
+    r"(?:现在|目前)是(?:正式的?)(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
+    rf"{SPEAKER}?(?P<v>(?:退休|全职|兼职)[\u4e00-\u9fff]{{2,6}})$",
     r"(?:职业|工作)是(?P<v>[\u4e00-\u9fffA-Za-z]{2,14})$",
     rf"{SPEAKER}是做(?P<v>[\u4e00-\u9fffA-Za-z]{{2,10}})(?:的|工作)$",
 )
@@ -104,11 +106,40 @@ _GOES_ON_FOR = rf"(?:都|已经|快|也|有|差不多|整整)*{YEARS}[了啦]$"
     rf"{SPEAKER}的?工作(?:就)?是(?:给[\u4e00-\u9fff]{{1,6}}?)?(?P<v>{_LIVES_ON})的?$",
     rf"(?:{SPEAKER}|是|现在|目前)?(?P<v>教{_SUBJECT})的?$",
     rf"{SPEAKER}?(?P<v>{_LIVES_ON}){_GOES_ON_FOR}",
+    rf"(?:{SPEAKER}|现在|目前|如今)+在(?P<place>[\u4e00-\u9fff]{{2,8}}?)(?P<v>{_LIVES_ON})(?<![店宿的])$",
 )
 def _livelihood(match: re.Match[str], context: Context) -> Iterator[Claim]:
     """The same without "是": "我开地铁的", "教化学的"."""
     if not (context.dated or PAST_STATE.search(match[0]) or re.search(r"[了过不没想这那]", match["v"])):
         yield Claim("title", match["v"])
+        if (place := match.groupdict().get("place")) and (where := employer_of(place)):
+            yield where
+
+
+@RULES.rule(
+    rf"{SPEAKER}(?:是)?(?P<v>全职(?:在家)?(?:带娃|带孩子|看孩子|做饭带娃|当妈))(?:的|呢)?$",
+    rf"{SPEAKER}(?:在家)(?P<v>全职(?:带娃|带孩子))$",
+)
+def _at_home(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.dated or PAST_STATE.search(match[0])):
+        yield Claim("title", match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}是(?:[他她]|[他她]们|老板|领导|经理|总裁|董事长|[\u4e00-\u9fff]总)的?(?:私人|行政|专职|总裁)*(?P<v>助理|秘书|司机|经纪人|保姆|护工)$"
+)
+def _someones(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    """ "我是他助理": whose, only the context says."""
+    if not context.dated:
+        yield Claim("title", match["v"])
+
+
+@RULES.rule(
+    rf"{SPEAKER}在(?:公司的?|我们公司的?|单位的?)?(?P<v>{_FIELD})(?:组|部|部门|岗|科|团队)(?:工作|上班)?$"
+)
+def _department(match: re.Match[str], context: Context) -> Iterator[Claim]:
+    if not (context.dated or PAST_STATE.search(match[0])):
+        yield Claim("industry", match["v"])
 
 
 @RULES.rule(
@@ -166,7 +197,7 @@ def _trade(match: re.Match[str], context: Context) -> Iterator[Claim]:
 
 @RULES.rule(
     rf"{SPEAKER}(?:自己|自个儿)?(?:在[\u4e00-\u9fffA-Za-z0-9]{{2,10}}?)?开(?:着|了)?(?P<n>一?[家个间])?"
-    r"(?P<v>[\u4e00-\u9fff]{0,6}(?:店|馆|餐厅|咖啡厅|公司|工作室|工厂|诊所|超市|民宿|酒店|客栈|农家乐|培训班|养殖场))$"
+    r"(?P<v>[\u4e00-\u9fff]{0,6}(?:店|馆|餐厅|咖啡厅|公司|工作室|工厂|诊所|超市|民宿|酒店|客栈|农家乐|培训班|养殖场))(?:的)?$"
 )
 def _business(match: re.Match[str], context: Context) -> Iterator[Claim]:
     value = f"{match['n'] or ''}{match['v']}"
@@ -262,14 +293,23 @@ _ANY_EMPLOYER = frozenset(
 
 
 _NO_EMPLOYER = re.compile(
-    r"(?:[楼层间前边旁外里]|电脑|手机|室内|线[上下]|前台|后台|基层|一线|同时|期间|时间|深夜|凌晨)$"
+    r"(?:[楼层间前边旁外里]|电脑|手机|室内|线[上下]|前台|后台|基层|一线|县城|镇上|市区|城里|郊区|乡下|村里|市里|县里|同时|期间|时间|深夜|凌晨)$"
 )
 """Where in a building, when, or with what somebody works: no employer."""
 
 
+_ORGANISATION = re.compile(
+    r"(?:公司|集团|科技|大学|学院|中学|小学|一中|幼儿园|学校|医院|银行|事务所|研究[所院]|设计院|出版社|报社|[日晚]报|电视台|[^市当]局|厂|酒店|超市)$"
+)
+_QUARTER = re.compile(
+    r"[\u4e00-\u9fff](?:村|路|街|街道|镇|乡|湾|大桥|新城|新区|开发区|高新区|科技园|软件园|产业园|工业园|园区|商圈|CBD)$"
+)
+"""A part of a town, by its last characters."""
+
+
 def employer_of(text: str) -> Claim | None:
     """The employer, or else the place, that somebody works at; None where it is neither."""
-    text = re.sub(r"(?:还|也|都|就|只|一直)+$", "", text.strip())
+    text = re.sub(r"(?:还|也|(?<!成)都|就|只|一直)+$", "", text.strip())
     if re.search(
         (
             r"家|某|这|那|哪|外面|外地|努力|认真|(?<!阿)里$|当前|同一|附近|一起|办公室|周末|晚上|白天|早上|"
@@ -286,7 +326,7 @@ def employer_of(text: str) -> Claim | None:
         return None
     if len(text) < 2 or text in _ANY_EMPLOYER or re.fullmatch(r"一家公司|一个公司", text):
         return None
-    if known_place(text):
+    if (known_place(text) and not _ORGANISATION.search(text)) or _QUARTER.search(text):
         return Claim("work_place", text)
     return None if _NO_EMPLOYER.search(text) else Claim("company", text)
 
@@ -311,7 +351,7 @@ _SCHOOL = (
     rf"{SPEAKER}?(?:就读于|就读|在读于){_SCHOOL}(?P<rest>.*)$",
     (
         rf"{SPEAKER}?在{_SCHOOL}(?P<rest>.{{0,12}}?)(?:读书|上学|念书|学习|读研究生|读研|读博|"
-        rf"读大[一二三四]|上大[一二三四]|读本科|读硕士|读博士|求学|就读|读[\u4e00-\u9fff]{{2,8}})$"
+        rf"读[大研博][一二三四]|上[大研][一二三四]|读本科|读硕士|读博士|求学|就读|读[\u4e00-\u9fff]{{2,8}})$"
     ),
     rf"{SPEAKER}?(?:考上了|考入了){_SCHOOL}(?P<rest>)$",
     rf"{SPEAKER}?被{_SCHOOL}(?P<rest>[\u4e00-\u9fff]{{0,8}}?)(?:录取|录)了$",
@@ -321,6 +361,8 @@ def _school(match: re.Match[str], context: Context) -> Iterator[Claim]:
     if context.future or PAST_STATE.search(match[0]) or NOT_PLACE.search(match["v"]):
         return
     yield Claim("school", match["v"])
+    if year := re.search(r"[读上](?P<v>[大研博][一二三四])$", match[0]):
+        yield Claim("grade", f"{year['v']}学生")
     major = re.search(
         r"(?:大学|学院)(?:读|学)(?!书|研|博|大[一二三四]|本科|硕士|习)([\u4e00-\u9fff]{2,8}?)(?:专业)?$",
         match[0],
