@@ -14,8 +14,8 @@ async def denied(*said: str) -> list[str]:
         Message(
             id=f"m{number}",
             session="s",
-            role="user",
-            content=content,
+            role="assistant" if content.startswith("A: ") else "user",
+            content=content.removeprefix("A: "),
             event_time=SAID_AT + number,
             created_at=SAID_AT,
             tokens=1,
@@ -45,6 +45,14 @@ async def denied(*said: str) -> list[str]:
         ("I'm single.", "I have a boyfriend now!", ["single"]),
         ("I'm engaged.", "We called off the wedding.", ["engaged"]),
         ("I'm allergic to nuts.", "Turns out I'm not allergic to nuts.", ["nuts"]),
+        ("I'm vegan.", "I'm eating eggs and cheese again.", ["vegan"]),
+        ("I'm a vegetarian.", "I'm not vegetarian anymore.", ["vegetarian"]),
+        ("I drive a Golf.", "The engine gave up and I had to sell her for scrap.", ["a Golf"]),
+        ("I drive a Golf.", "My car got stolen.", ["a Golf"]),
+        ("I drive a Golf.", "We finally sold the car.", ["a Golf"]),
+        ("I smoke.", "Guess who hasn't touched a cigarette in six weeks?", ["smokes"]),
+        ("I smoke.", "I'm three months smoke-free!", ["smokes"]),
+        ("I play tennis.", "I stopped playing tennis in May.", ["tennis"]),
         ("I drive a Golf.", "I crashed the Golf.", ["a Golf"]),
     ],
 )
@@ -58,6 +66,12 @@ async def test_what_ended_is_denied(before: str, said: str, ended: list[str]) ->
         ("I work at Bosch.", "I almost lost my job."),
         ("I work at Bosch.", "My brother lost his job."),
         ("I run every morning.", "I stopped running at the lights."),
+        ("I'm a vegetarian.", "I'm eating eggs again."),
+        ("I drive a Golf.", "My brother's car got stolen."),
+        ("I drive a Golf.", "I might sell the car."),
+        ("I drive a Golf.", "I sold her my old phone."),
+        ("I smoke.", "I haven't had a cigarette today."),
+        ("I smoke.", "My dad hasn't smoked since spring."),
         ("I run every morning.", "I don't run on Sundays."),
         ("I'm single.", "I'm seeing a doctor."),
         ("I have a dog called Rex.", "Tom died yesterday."),
@@ -70,3 +84,21 @@ async def test_what_ended_is_denied(before: str, said: str, ended: list[str]) ->
 )
 async def test_what_did_not_end_stays(before: str, said: str) -> None:
     assert await denied(before, said) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "reply", "said", "ended"),
+    [
+        ("I'm vegan.", "I thought you were vegan?", "I gave that up in May.", ["vegan"]),
+        ("I live in Rome.", "How is Rome?", "Oh, I left last month.", ["Rome"]),
+        ("I play the piano.", "Do you still play the piano?", "Not any more.", ["piano"]),
+        ("I'm vegan.", "A soup, perhaps?", "I gave that up.", []),
+        ("I play the piano. I live in Rome.", "Piano lessons in Rome, perhaps?", "Not any more.", []),
+        ("I live in Rome.", "How is Rome?", "I left my keys in Rome.", []),
+        ("I'm vegan.", "Are you still vegan?", "My wife gave that up.", []),
+    ],
+)
+async def test_what_the_reply_mentions_can_be_given_up(
+    before: str, reply: str, said: str, ended: list[str]
+) -> None:
+    assert await denied(before, f"A: {reply}", said) == ended

@@ -170,7 +170,8 @@ _NAMED_THEM = re.compile(
 )
 _HAS = (
     r"\b(?:my|our|(?:have|and|or|plus|got|adopted|rescued|bought|keep|picked up|brought home|getting|had) "
-    r"(?:an?|the|our|my|this|another|one|two|three|four|five|six|\d))(?: [\w-]+){0,3}? "
+    r"(?:an?|the|our|my|this|another|one|two|three|four|five|six|\d))(?: (?!ha[sd]\b|have\b|is\b|got\b"
+    r"|and\b|with\b|keeps\b)[\w-]+){0,3}? "
 )
 _OWN_PET = re.compile(rf"{_HAS}(?P<x>{PET})\b(?!s\b)", re.I)
 _OWN_SEVERAL = re.compile(

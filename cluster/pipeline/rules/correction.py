@@ -71,6 +71,8 @@ _ZH_UNIT = re.compile(r"(?:周?岁半?|年|号|个|厘米)$")
 _HAN_NAME = re.compile(r"[\u4e00-\u9fff]{2,8}")
 _NO_NAME = re.compile(r"[的了才就很不也都还是]")
 _NAMES = frozenset({"family_name", "friend_name", "pet_name"})
+_NOT_FAR: Final = 5
+"""By how much who counts miscounts; what is further off was said of something else."""
 _COUNTED = frozenset({"pet", "family"})
 """Slots whose values may begin with how many: "four chickens"."""
 _SEVERAL = re.compile(rf"(?:{'|'.join(_EN_NUMBERS[2:])}|[2-9]|\d\d)(?= (?P<what>.+))", re.I)
@@ -115,9 +117,9 @@ def replacing(old: str, new: str) -> str | None:
         number = zh_number(bare) if bare.lower() not in _EN_NUMBERS else _EN_NUMBERS.index(bare.lower())
         return None if number is None or str(number) == old else str(number)
     if (counted := _SEVERAL.match(old)) is not None:
-        return (
-            f"{new.lower()} {counted['what']}" if _SEVERAL.match(f"{new} of") and new != counted[0] else None
-        )
+        then, now = _number(counted[0]), _number(new)
+        near = now is not None and then is not None and now > 1 and 0 < abs(now - then) <= _NOT_FAR
+        return f"{new.lower()} {counted['what']}" if near else None
     if old[:1].isupper():
         words = new.strip("'\"").split()
         fits = bool(words) and all(word[:1].isupper() or word in {"de", "van", "of", "the"} for word in words)
@@ -126,6 +128,11 @@ def replacing(old: str, new: str) -> str | None:
         return None
     fits = known_place(new) if known_place(old) else len(new) <= 4 and _NO_NAME.search(new) is None
     return new if fits else None
+
+
+def _number(word: str) -> int | None:
+    lowered = word.lower()
+    return int(word) if word.isdecimal() else _EN_NUMBERS.index(lowered) if lowered in _EN_NUMBERS else None
 
 
 def is_of_another_number(correction: Correction, claimed: str) -> bool:
@@ -189,7 +196,8 @@ _MISSPOKEN = re.compile(
 def was_misspoken(message: Message, before: Sequence[Candidate]) -> bool:
     """Whether the message takes back what the speaker's message before claimed (`before`), which was one
     thing, whatever it should have been."""
-    if not before or _MISSPOKEN.match(message.content[:100]) is None:
+    said = message.content
+    if not before or _MISSPOKEN.match(said[:100]) is None or re.search(r"[?？]|[吗呢]\W*$", said):
         return False
     return len({(claim.topic, claim.subtopic) for claim in before}) == 1
 

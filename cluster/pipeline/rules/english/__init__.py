@@ -39,6 +39,6 @@ def claims_in(clause: str, context: Context) -> list[Claim]:
     found.extend(claim for claim in family.apposed_names(clause) if claim.value not in named)
     pets = {claim.about for claim in found if claim.slot in {"pet", "pet_name"}}
     found.extend(claim for claim in family.own_pets(clause) if claim.about not in pets)
-    kin = {claim.about for claim in found}
+    kin = {"children" if claim.about == "child" else claim.about for claim in found}
     found.extend(claim for claim in family.own_kin(clause) if claim.about not in kin)
     return found

@@ -128,7 +128,9 @@ _ASKED: Final = tuple(
         ),
         (
             r"what(?:'s| is) your (?:all-time )?favou?rite (?P<fav>[a-z]+(?: [a-z]+)?)",
-            r"(?:it's |probably |definitely )?(?P<v>(?!i\b|probably\b)[a-z][\w &'-]{2,25}?)(?=\W*$|,|[.!])",
+            r"(?:it's |probably |definitely )?(?P<v>(?!i\b|probably\b|that|too\b|all\b|any|hard\b|tough\b"
+            r"|tricky\b|difficult\b|um|er\b|none\b|not\b|no\b|it\b|depends|good\b|maybe\b|either\b|don't"
+            r"|can't|you\b|what|hmm)[a-z][\w &'-]{2,25}?)(?=\W*$|,|[.!])",
             "my favourite {fav} is {v}",
         ),
         (

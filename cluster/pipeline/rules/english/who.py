@@ -302,7 +302,8 @@ def _religion(match: re.Match[str], _: Context) -> Iterator[Claim]:
     rf"i(?:'ve| have) lived in {PLACE} (?=for (?:[\w-]+ ){{1,3}}?(?:months|years?|decades?)\b)",
     rf"i(?:'ve| have) lived in {PLACE}{END}",
     rf"(?:my home is|my home's) in {PLACE}{END}",
-    rf"home(?: is|'s)(?: now| currently| still)?(?: in)? {PLACE}{END}",
+    rf"home(?: is|'s)(?: now| currently| still)?(?: in)? {PLACE}(?=\W*$|[,.;!(]|\s(?:now|these days|for now"
+    rf"|at the|and)\b)",
     rf"(?:i|we) (?:(?:currently|now|still|just) )*(?:rent|share|house-?share|flat-?share) (?:an?|our"
     rf"|my) (?:[\w-]+ ){{0,2}}?"
     rf"(?:flat|house|apartment|studio|condo|cottage|bungalow|place|room|bedsit) (?:here )?in {PLACE}{END}",
@@ -326,8 +327,9 @@ def _residence(match: re.Match[str], context: Context) -> Iterator[Claim]:
         return  # "I've lived in Japan and Korea": perhaps not now
     if moved and _NOT_FOR_GOOD.match(match.string[match.end() :]):
         return
+    rents = re.match(r"(?:i|we) (?:\w+ )*?(?:rent|share)", match[0], re.I) is not None
     typed_small = match[0][0] == "i" and value is not None and value.islower()
-    if value and (proper(value) or typed_small) and not (context.future and moved):
+    if value and (proper(value) or typed_small) and not (context.future and (moved or rents)):
         yield Claim("residence", value, confidence=0.95, dated=moved)
 
 

@@ -455,7 +455,8 @@ _DISCIPLINE = (
         rf" (?:of|doing|"
         rf"studying)|(?:i (?:just |recently |'ve )?(?:switched|changed)(?: majors?| subjects?| courses?)?"
         rf"(?: from [a-z ]+?)? to"
-        rf"|{I_AM} doing)(?= (?:an? )?(?:{_ACADEMIC}))) (?:an? )?(?P<v>{_DISCIPLINE})(?: degree"
+        rf"|{I_AM} doing)(?= (?:an? )?(?:{_ACADEMIC})(?:{_STUDIED_END}| (?:at|in"
+        rf"|degree)\b))) (?:an? )?(?P<v>{_DISCIPLINE})(?: degree"
         rf"| studies)?(?: (?:at|in) (?P<s>{_ORGANISATION}))?"
         rf"{_STUDIED_END}"
     ),
