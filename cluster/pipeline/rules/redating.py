@@ -35,6 +35,7 @@ def new_day(sentence: Sentence) -> str | None:
     return None if found is None or sentence.question else found["date"]
 
 
+_NOT_A_DAY_ONLY = re.compile(r"[也行好吧呢不没可能]")
 _ZH_DATE = re.compile(r"\d{4}年\d{1,2}月(?:\d{1,2}日)?")
 
 
@@ -48,7 +49,12 @@ def redated_before(
         for claim in before
         if claim.kind == "event" and claim.language == "zh" and _ZH_DATE.search(claim.text) is not None
     ]
-    if day is None or len(dated) != 1 or not names_a_day(day, message.event_time, "zh"):
+    if (
+        day is None
+        or len(dated) != 1
+        or _NOT_A_DAY_ONLY.search(day)
+        or not names_a_day(day, message.event_time, "zh")
+    ):
         return None
     (claim,) = dated
     then = dates_in(claim.text, claim.event_time or message.event_time, "zh")

@@ -24,6 +24,10 @@ _NOT_MEANT = re.compile(
     r"以前|当年|曾经|那年|小时候|没有?(?:搬|换|分|离)|还没"
 )
 _SURPRISE = re.compile(r"^(?:没想到|想不到|谁(?:知道?|承想|料到?)|结果)")
+_STAYS = re.compile(
+    r"(?:还|仍然?|依然)是?(?:在(?!适应|找|学|磨|熟悉|习惯|忙|收拾|整理|过渡|实习|试用)|做|当|干|住)|没(?:离开|出)|同一?个(?:小区|城市|公司|集团)|老本行"
+)
+"""What was so goes on."""
 _CLAUSE = re.compile(r"[，,。！!；;、：:\n…~～]+")
 _WHEN = (
     r"(?:今天|昨天|前天|上个?(?:周|月|星期)|这个?(?:周|月|星期)|去年|今年|[\d一二三四五六七八九十]+月份?|年初|年底|最近|现在|后来|"
@@ -150,6 +154,8 @@ def endings(
     if not standing:
         return
     claimed = {_place(claim) for claim in found if not claim.negates}
+    if _STAYS.search(text):
+        return
     standing = [claim for claim in _not_denied(standing) if not _is_claimed_anew(claim, claimed)]
     clauses = [
         without_final(_SURPRISE.sub("", strip_opener(clause.strip()))) for clause in _CLAUSE.split(text)

@@ -9,7 +9,9 @@ from cluster.pipeline.rules.chinese.family import pets_taken_for_granted
 from cluster.pipeline.rules.chinese.values import COMMON_SURNAMES, PET, RELATION, person_of
 from cluster.pipeline.rules.slots import Claim
 
-_CALLED = re.compile(r"(?:名字|小名|大名)?(?:就)?叫做?(?P<v>[\u4e00-\u9fff]{2,4})$")
+_CALLED = re.compile(
+    r"(?:名字|小名|大名)?(?:就)?叫做?(?P<v>(?!回|去|吃|上[课班学]|下楼|开[会门]|起床|帮|买|送|打|过[去来]|做|快|别|等|停|救|出|车|我)[\u4e00-\u9fff]{2,3})$"
+)
 _SURNAMED = re.compile(rf"叫做?[{COMMON_SURNAMES}][\u4e00-\u9fff]{{1,2}}$")
 _PET = re.compile(PET)
 _THING = re.compile(

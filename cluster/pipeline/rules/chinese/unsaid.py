@@ -50,7 +50,7 @@ _NO_TOPIC = re.compile(
 )
 _FRONTED_ALLERGY = re.compile(
     r"(?P<what>[\u4e00-\u9fff]{2,6}?|[\u4e00-\u9fff]{1,4}(?:、[\u4e00-\u9fff]{1,4})*(?:和|跟|、)[\u4e00-\u9fff]{1,4}?)"
-    r"(?P<says>我(?:会|也|都|有点)*|(?<=.)我?(?:全|统统)?都(?:会)?)过敏$"
+    r"(?P<says>我(?:会|也|都|有点)*|(?<=[和跟、][\u4e00-\u9fff])我?都(?:会)?|(?<=[和跟、][\u4e00-\u9fff]{2})我?都(?:会)?)过敏$"
 )
 
 
@@ -59,7 +59,9 @@ def fronted(clause: str) -> Whole | None:
     there already."""
     if allergy := _FRONTED_ALLERGY.match(clause):
         start, end = allergy.span("what")
-        named = not _NO_TOPIC.search(allergy["what"]) and not CONTEXT_BOUND.search(allergy["what"])
+        named = not (
+            _NO_TOPIC.search(allergy["what"]) or speaks_of_somebody(allergy["what"])
+        ) and not CONTEXT_BOUND.search(allergy["what"])
         return Whole("我对", (slice(start, end), slice(end + len(allergy["says"]), None))) if named else None
     found = _FRONTED.match(clause)
     if found is None or _PLAIN_EAT.match(found["says"]):

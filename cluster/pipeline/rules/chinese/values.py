@@ -48,7 +48,7 @@ LANGUAGE = "|".join(sorted(ZH_LANGUAGES, key=len, reverse=True))
 CONDITION = "|".join(
     (
         *sorted(ZH_CONDITIONS, key=len, reverse=True),
-        r"(?!发)[\u4e00-\u9fff]{1,5}(?:炎|结石|结节|突出|综合征|溃疡|劳损|息肉|肌瘤)",
+        r"(?!发)(?:(?![犯患]|最近|一直|有点)[\u4e00-\u9fff]){1,5}(?:炎|结石|结节|突出|综合征|溃疡|劳损|息肉|肌瘤)",
     )
 )
 _OCC = frozenset(ZH_OCCUPATIONS)
