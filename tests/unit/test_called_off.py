@@ -57,6 +57,8 @@ OFF_BY_NAME = [
     ("We're getting a puppy next week.", "no puppy in the end, the breeder is dodgy", "puppy"),
     ("We're flying to Japan next month.", "We're no longer flying to Japan", "Japan"),
     ("We're getting married next month!", "The wedding is off.", "married"),
+    ("I'm running a marathon next month.", "I pulled out of the marathon", "marathon"),
+    ("I have a dentist appointment tomorrow.", "They moved my dentist appointment to Monday.", "dentist"),
     (
         "We're getting married on September 7th, 2031!",
         "We've had to call off the September wedding.",

@@ -41,6 +41,12 @@ _OFF = re.compile(
     r"|(?:i|we)(?:'ve| have)? (?:(?:(?:had|decided) to|are|'re) (?:call(?:ing)? off|cancel(?:l?ing)?|"
     r"postpon(?:e|ing)|put(?:ting)? off)|called off|cancell?ed|postponed|put off)"
     r" (?:the|our|my) (?P<called>[\w' -]{2,60}?)(?: (?:trip|plan|plans|holiday))?"
+    r"|(?:i|we)(?:'ve| have)? (?:(?:had to )?(?:pull|drop|withdraw)|pulled|dropped|withdrew)(?: out)? (?:of"
+    r"|from) "
+    r"(?:the|our|my) (?P<out>[\w' -]{2,60}?)"
+    r"|(?:they|they've|the \w+)(?: have| has)? (?:just )?(?:moved|rescheduled|postponed|cancell?ed|pushed"
+    r" back) (?:our|my) "
+    r"(?P<moved>[\w' -]{2,60}?)(?: (?:to|till|until) .*)?"
     r"|no (?P<no>[\w'-]+(?: [\w'-]+){0,3}?) (?:for (?:me|us)(?: this year)?|this year|"
     r"after all|any ?more|in the end)"
     r")(?: (?:now|after all|completely|altogether|this year|for now))?\s*(?:,|$)",

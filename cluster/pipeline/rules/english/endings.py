@@ -16,7 +16,7 @@ from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.english.values import PET, gerund, inflect
 from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.sentences import with_apostrophes
-from cluster.pipeline.rules.slots import SLOTS
+from cluster.pipeline.rules.slots import SLOTS, key_of
 
 _LONGEST: Final = 300
 """Characters of a message that tells of it; a longer one tells a story."""
@@ -26,7 +26,8 @@ _CLAUSE = re.compile(
 _NOT_MEANT = re.compile(
     r"[?\"\u201c\u201d]|\b(?:if|unless|almost|nearly|kidding|joking|dream(?:t|ed)?|would|could|might|should|"
     r"(?-i:may)|"
-    r"maybe|perhaps|want|wants|wish|afraid|says?|said|thinks?|told|never|years ago|used to|when i was)\b",
+    r"maybe|perhaps|want|wants|wish|afraid|says?(?! goodbye)|said|thinks?|told|never|years ago|used to|when"
+    r" i was)\b",
     re.I,
 )
 _BEFORE = (
@@ -93,9 +94,9 @@ def _ending(pattern: str, slots: str, says: str, fits: Callable[[str, str], bool
 
 _ENDINGS: Final = (
     _ending(
-        rf"{_I} (?:no longer play|don't play|stopped (?:playing|learning|studying)|gave up(?: playing|"
+        rf"{_I} (?:no longer play|don't play|stopped (?:playing|learning|studying)|gave up(?: on| playing|"
         rf" learning)?|"
-        rf"given up|quit|dropped) (?:the |my )?{_WHAT}(?: classes| class| lessons)?{_WHEN}",
+        rf"given up(?: on)?|quit|dropped) (?:the |my )?{_WHAT}(?: classes| class| lessons)?{_WHEN}",
         "plays learning", "{s} gave up {v}", _names,
     ),
     _ending(
@@ -122,7 +123,7 @@ _ENDINGS: Final = (
         rf"{_I} (?:(?:eat|eating|back to eating|back on) (?:meat|chicken|beef|pork|bacon|fish) again\b|"
         rf"(?:started|"
         r"begun|began|went back to) (?:eating|to eat) (?:some )?(?:meat|chicken|beef|pork|fish)\b|(?:gave up|"
-        r"stopped|quit) being (?:a )?(?:vegan|vegetarian)\b)|"
+        r"stopped|quit|had to give up) being (?:a )?(?:vegan|vegetarian)\b)|"
         rf"{_I} not (?:an? )?(?:vegan|vegetarian) any ?more\b",
         "diet", "{s} is no longer {v}", _only("vegan", "vegetarian"),
     ),
@@ -161,11 +162,71 @@ _ENDINGS: Final = (
         "quit", "{s} smokes again", _only("smokes"),
     ),
     _ending(
+        rf"{_I} (?:left|moved away from|moved out of) {_WHAT} (?:for good|behind)\b|"
+        rf"{_I} (?:not (?:living )?in {_WHAT.replace('what', 'from')} any ?more|no longer (?:living )?in "
+        rf"{_WHAT.replace('what', 'out')}){_WHEN}",
+        "residence", "{s} no longer lives in {v}", _is,
+    ),
+    _ending(
+        rf"{_I} (?:handed in|given|gave|giving) (?:in )?my notice(?: (?:at|to) [A-Z][\w&' -]*?)?{_WHEN}|"
+        rf"{_BEFORE}my contract (?:at [A-Z][\w&' -]*? )?(?:was not|wasn't|won't be) (?:renewed"
+        rf"|extended){_WHEN}|"
+        rf"{_I} (?:don't|no longer) work there(?: any ?more)?\s*$",
+        "company", "{s} no longer works at {v}", _any,
+    ),
+    _ending(
+        rf"{_BEFORE}{_WHAT} (?:has |have |just )*(?:let me go|made me redundant|laid me off){_WHEN}",
+        "company", "{s} no longer works at {v}", _is,
+    ),
+    _ending(
+        rf"{_I} (?:not an? {_WHAT} any ?more|no longer an? {_WHAT.replace('what', 'from')})\s*$",
+        "title", "{s} is no longer {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:off|come off|came off) (?:the |my )?{_WHAT}{_WHEN}|"
+        rf"{_BEFORE}(?:they|he|she|my (?:doctor|gp)|the (?:doctor|hospital)) (?:has |have |just )*(?:took"
+        rf"|taken) me off "
+        rf"(?:the |my )?{_WHAT.replace('what', 'from')}{_WHEN}",
+        "medication", "{s} no longer takes {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:don't|no longer) go {_WHAT} any ?more\s*$",
+        "habit", "{s} gave up: {v}", _does,
+    ),
+    _ending(
+        rf"{_I} (?:cancel+ed|quit|gave up|ended) (?:my|the) {_WHAT} (?:membership|subscription){_WHEN}",
+        "habit", "{s} gave up: {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:swapped|replaced|exchanged) (?:my|our|the) {_WHAT} (?:for|with|by)\b.*$",
+        "vehicle possession", "{s} no longer has {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:haven't|have not) (?:touched|played|picked up) (?:my|the|a) {_WHAT} (?:in|for) "
+        r"(?:years|ages|months|over a year)\b.*$",
+        "plays", "{s} gave up {v}", _names,
+    ),
+    _ending(
+        rf"{_BEFORE}(?:i|we) (?:can eat|can drink|can have|tolerate) {_WHAT} (?:again|after all|now)\b.*$|"
+        rf"{_BEFORE}{_WHAT.replace('what', 'from')} (?:is|are) (?:actually )?(?:fine|ok|okay) (?:for me"
+        rf"|after all|again)\b.*$",
+        "avoids avoids_drink", "{s} no longer avoids {v}", _names,
+    ),
+    _ending(
+        rf"{_I} (?:broke off|broken off|ended|called off) (?:the|our|my) engagement{_WHEN}",
+        "marital", "{s} is no longer {v}", _only("engaged"),
+    ),
+    _ending(
+        rf"{_I} (?:met|found) (?:someone|somebody)\b(?! (?:who|at|in|on|from|else|to)\b).*$",
+        "marital", "{s} is no longer {v}", _only("single"),
+    ),
+    _ending(
         rf"{_I} (?:not|no longer) (?:actually |really )?allergic to {_WHAT}{_WHEN}",
         "allergy", "{s} is not allergic to {v}", _names,
     ),
     _ending(
-        rf"{_I} (?:dropped out(?: of .*)?|graduated|finished (?:my (?:degree|studies|phd|master'?s)|uni|"
+        rf"{_I} (?:dropped out(?: of .*)?|quit (?:uni|university|college|school)|graduated|finished (?:my"
+        rf" (?:degree|studies|phd|master'?s)|uni|"
         rf"university|college|school)){_WHEN}",
         "school", "{s} no longer studies at {v}", _any,
     ),
@@ -179,11 +240,21 @@ _ENDINGS: Final = (
         "marital", "{s} is no longer {v}", _only("engaged"),
     ),
 )  # fmt: skip
+_LOST_ONE = re.compile(
+    rf"{_I} (?:lost|rehomed|gave away|(?:had to )?(?:put down|rehome)) (?:one|two) of (?:the|our|my) "
+    rf"(?:\w+ )??(?P<kind>{PET})s\b",
+    re.I,
+)
+_TEST_SAYS = re.compile(
+    r"\b(?:the|my) (?:tests?|results?|doctor|gp|allergist) (?:says?|said|shows?|showed)(?: that)? (?=i'm\b)",
+    re.I,
+)
 _GUESS_WHO = re.compile(r"^\W*guess who (?:hasn't|has not) (?P<said>[^?!.]+)[?!.]+", re.I)
 _PET_DIED = re.compile(
-    rf"{_BEFORE}(?:(?:my|our) (?:\w+ )??(?P<kind>{PET})(?: [A-Z][\w-]*)?|(?P<name>(?-i:[A-Z][\w-]*)))"
+    rf"{_BEFORE}(?:(?:my|our|the) (?:\w+ )??(?P<kind>{PET})(?: [A-Z][\w-]*)?|(?P<name>(?-i:[A-Z][\w-]*)))"
     r" (?:has |had to be |was |just |sadly )*(?:died|passed(?: away)?|put down|put to sleep)\b|"
-    rf"{_I} (?:(?:lost|rehomed)|(?:had to )?(?:put|give|gave)) (?:(?:my|our) (?:\w+ )??(?P<kind2>{PET})"
+    rf"{_I} (?:(?:lost|rehomed)|(?:had to )?(?:put|give|gave|say goodbye to|said goodbye to)) (?:(?:my"
+    rf"|our) (?:\w+ )??(?P<kind2>{PET})"
     r"(?: [A-Z][\w-]*)?|(?P<name2>(?-i:[A-Z][\w-]*)))(?: down| away| to sleep)?"
     r"(?:\s+(?:last|yesterday|today|this|in|on|to)\b.*)?\s*$",
     re.I,
@@ -219,6 +290,7 @@ def endings(
     """The denials of what a message says is so no longer, of claims made `before` or `known`; of what the
     `reply` before it mentions, "I gave that up" will do."""
     text = _GUESS_WHO.sub(r"I haven't \g<said>.", with_apostrophes(message.content))
+    text = _TEST_SAYS.sub("", text)
     if len(text) > _LONGEST or _NOT_MEANT.search(text):
         return
     standing = [
@@ -236,7 +308,7 @@ def endings(
             if (match := ending.pattern.match(clause)) is None:
                 continue
             named = match.groupdict()
-            what = named.get("what") or named.get("verb") or ""
+            what = next(filter(None, (named.get(name) for name in ("what", "from", "out", "verb"))), "")
             fitting = {
                 normalise(_value(claim)): claim
                 for claim in _not_taken_back(standing)
@@ -245,6 +317,13 @@ def endings(
             if len(fitting) == 1:
                 ((_, claim),) = fitting.items()
                 yield _denial(claim, message, ending.says)
+        if (match := _LOST_ONE.match(clause)) is not None:
+            kind = key_of(match["kind"].lower())
+            several = [
+                claim for claim in _not_taken_back(standing) if (claim.topic, claim.subtopic) == ("pet", kind)
+            ]
+            if len(several) == 1 and re.match(r"an? |one ", _value(several[0])) is None:
+                yield _denial(several[0], message, "{s} no longer has {v}")
         if (match := _PET_DIED.match(clause)) is not None:
             kind, name = match["kind"] or match["kind2"], match["name"] or match["name2"]
             for claim in _of_pet(_not_taken_back(standing), kind, name):
