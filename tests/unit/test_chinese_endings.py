@@ -48,6 +48,8 @@ async def _denied(*said: str) -> set[str | None]:
         ("我吃素。", "我不吃素了，头晕。", "素食者"),
         ("我从来不抽烟。", "我又抽烟了，压力大。", "不抽烟"),
         ("我还单身。", "我脱单了！", "单身"),
+        ("我在准备考雅思。", "雅思终于考过了！", "在准备雅思"),
+        ("我在准备考雅思。", "驾照考过了！", None),
         ("我打算8月20号考驾照科目三。", "科三取消了，教练病了。", "用户打算2023年8月20日考驾照科目三"),
         ("我住在长沙。", "我同事搬家了。", None),
         ("我住在长沙。", "我想搬家了。", None),
@@ -124,3 +126,13 @@ async def test_an_interview_to_come_is_no_role() -> None:
     assert [c.value for c in await _claims("我明天面试，好紧张。", "助手：加油。", "我叫李明。")][
         -1
     ] == "李明"
+
+
+async def test_a_name_is_corrected_where_it_is_most_alike() -> None:
+    claims = await _claims("我叫赵一鸣，大家叫我鸣哥。", "助手：鸣哥好。", "说错了，是赵一铭。")
+    assert [claim.value for claim in claims if claim.subtopic == "name"][-1] == "赵一铭"
+    assert [claim.value for claim in claims if claim.subtopic == "nickname"] == ["鸣哥"]
+
+
+async def test_what_is_kept_is_not_said_to_be_of_a_kind() -> None:
+    assert {(c.subtopic, c.value) for c in await _claims("我养的猫叫团子。")} == {("cat_name", "团子")}

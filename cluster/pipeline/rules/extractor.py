@@ -287,14 +287,24 @@ def _correct(read: list[list[Said]], correction: Correction) -> bool:
 def _corrected(
     before: Sequence[Candidate], correction: Correction, message: Message
 ) -> Iterator[tuple[Candidate, Candidate]]:
-    """The newest of the claims made before that the corrected value fits, and what it should be."""
+    """That of the claims made before which the corrected value fits (the most alike, then the newest), and
+    what it should be."""
+    fitting: list[tuple[Candidate, str]] = []
     for candidate in reversed(before):
         counted = candidate.topic in {"pet", "family"} and not (candidate.subtopic or "").endswith("_name")
         if candidate.value and correction.new and (candidate.single_valued or counted):
             new = replacing(candidate.value, correction.new)
             if new is not None:
-                yield candidate, corrected(candidate, new, message)
-                return
+                fitting.append((candidate, new))
+    if fitting:
+        candidate, new = max(fitting, key=_shared)
+        yield candidate, corrected(candidate, new, message)
+
+
+def _shared(correction: tuple[Candidate, str]) -> int:
+    """How many characters a name and what it should be have in common: "赵一鸣", "赵一铭"."""
+    candidate, new = correction
+    return 0 if new.isascii() else len(set(new) & set(candidate.value or ""))
 
 
 def _clauses(sentence: Sentence) -> ModuleType:

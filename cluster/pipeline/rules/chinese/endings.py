@@ -126,6 +126,10 @@ _ENDINGS: Final = (
         r"(?P<what>[\u3400-\u9fff]{1,2})着(?P=what)着我?(?:就|倒|居然|竟然|竟|反而|也|还|真)*(?:喜欢|爱|迷)上(?:它|这个)?了",
         "dislike", "{s}不再讨厌{v}", _in,
     ),
+    _ending(
+        rf"{_MAYBE_I}{_WHAT}(?:也|都|终于|已经|总算)*(?:考?过|考完|考上|通过|结束|拿到|拿下)了",
+        "habit", "{s}不再{v}", lambda what, value: value.startswith("在准备") and what in value,
+    ),
     _ending(rf"{_I}不(?:怎么)?怕{_WHAT}了", "fear", "{s}不再怕{v}", _is),
 )  # fmt: skip
 _PARTED = re.compile(

@@ -159,6 +159,7 @@ def _pet(match: re.Match[str], _: Context) -> Iterator[Claim]:
     if (
         (rest and not re.match(r"(?:名字)?叫|名叫", rest))
         or "过" in match["d"]
+        or match["d"].startswith("的")  # "我养的布偶叫团子" names it
         or CONTEXT_BOUND.search(match["d"])
         or (not match["n"] and "养" not in match[0])
     ):
