@@ -96,6 +96,8 @@ async def test_what_ended_is_denied(before: str, said: str, ended: list[str]) ->
         ("I'm a waiter.", "I'm not a cook any more."),
         ("I have two dogs.", "My aunt lost one of the dogs."),
         ("I have a hamster.", "The goldfish died."),
+        ("I have a hamster.", "The hamster died in the movie."),
+        ("I have two dogs.", "We lost one of the dogs for an hour."),
         ("I play the guitar.", "I haven't touched my piano in years."),
         ("I take metformin.", "They took me off the list."),
         ("I go to the gym on Mondays.", "I cancelled my magazine subscription."),

@@ -242,7 +242,7 @@ _ENDINGS: Final = (
 )  # fmt: skip
 _LOST_ONE = re.compile(
     rf"{_I} (?:lost|rehomed|gave away|(?:had to )?(?:put down|rehome)) (?:one|two) of (?:the|our|my) "
-    rf"(?:\w+ )??(?P<kind>{PET})s\b",
+    rf"(?:\w+ )??(?P<kind>{PET})s\b(?! for (?:an?|the|some|half)\b)(?!.*\bfound\b)",
     re.I,
 )
 _TEST_SAYS = re.compile(
@@ -252,7 +252,9 @@ _TEST_SAYS = re.compile(
 _GUESS_WHO = re.compile(r"^\W*guess who (?:hasn't|has not) (?P<said>[^?!.]+)[?!.]+", re.I)
 _PET_DIED = re.compile(
     rf"{_BEFORE}(?:(?:my|our|the) (?:\w+ )??(?P<kind>{PET})(?: [A-Z][\w-]*)?|(?P<name>(?-i:[A-Z][\w-]*)))"
-    r" (?:has |had to be |was |just |sadly )*(?:died|passed(?: away)?|put down|put to sleep)\b|"
+    r" (?:has |had to be |was |just |sadly )*(?:died|passed(?: away)?|put down|put to sleep)\b"
+    r"(?! in (?:the|an?|my|this|that) (?:\w+ )?(?:movie|film|book|novel|show|series|episode|game|story"
+    r"|dream)\b)|"
     rf"{_I} (?:(?:lost|rehomed)|(?:had to )?(?:put|give|gave|say goodbye to|said goodbye to)) (?:(?:my"
     rf"|our) (?:\w+ )??(?P<kind2>{PET})"
     r"(?: [A-Z][\w-]*)?|(?P<name2>(?-i:[A-Z][\w-]*)))(?: down| away| to sleep)?"
