@@ -735,3 +735,14 @@ async def test_an_interview_that_is_played_is_a_role() -> None:
 )
 async def test_moods_and_emphasis_say_nothing(said: str, expected: set[tuple[str, str]]) -> None:
     assert await _found(said) == expected
+
+
+async def test_who_was_born_is_named_and_not_who_bore_them() -> None:
+    assert not any(
+        slot.endswith("_name") for slot, _ in await _found("我媳妇昨天生了", "是个女孩", "叫林知夏，我爸取的")
+    )
+
+
+async def test_a_clause_that_says_something_is_not_what_is_liked() -> None:
+    assert await _found("挣得不多但我喜欢") == set()
+    assert await _found("香菜我不喜欢") == {("interest/dislike", "香菜")}

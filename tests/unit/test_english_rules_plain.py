@@ -197,3 +197,18 @@ async def test_a_game_is_nobodys_until_it_is_stopped(begins: str, ends: str) -> 
 
 async def test_a_game_that_nobody_is_anybody_in_is_no_role() -> None:
     assert await noted("Let's play a board game tonight? I'm 34.") == {(AGE, "34")}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("I go every Monday.", set()),
+        ("I go to the pool every Monday.", {(HABIT, "goes to the pool every monday")}),
+        ("I live in Linz, Vienna's too big.", {(HOME, "Linz")}),
+        ("I live in St. John's.", {(HOME, "St. John's")}),
+        ("Let's play. You're the captain and I'm Orla, a smuggler from Cork.", set()),
+        ("Let's play tennis. You're good and I'm Orla.", {(NAME, "Orla")}),
+    ],
+)
+async def test_what_goes_on_about_something_else(said: str, expected: set[tuple[str, str]]) -> None:
+    assert await noted(said) == expected

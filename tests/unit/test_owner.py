@@ -154,7 +154,9 @@ async def test_a_context_has_what_was_said_where_no_memory_comes_near_it(ask: As
     assert block.context.splitlines()[3] == "- user: dinosaur drawings all over the kitchen again"
     assert (len(block.memory_ids), len(block.message_ids)) == (2, 1)
     alone = await ask("context", LI, message=message, limit=1)
-    assert (len(alone.memory_ids), len(alone.message_ids)) == (1, 0), "a place is a memory's whatever was said"
+    assert (len(alone.memory_ids), len(alone.message_ids)) == (1, 0), (
+        "a place is a memory's whatever was said"
+    )
     near = await ask("context", LI, message="jazz in Hangzhou with a cat", limit=3)
     assert len(near.memory_ids) == 3
 

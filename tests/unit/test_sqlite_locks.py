@@ -48,7 +48,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], object
 
 
 @pytest.mark.parametrize(
-    ("name", "opened"), [("index-0.sqlite", open_index), ("meta.sqlite", open_store), ("store-0.sqlite", open_store)]
+    ("name", "opened"),
+    [("index-0.sqlite", open_index), ("meta.sqlite", open_store), ("store-0.sqlite", open_store)],
 )
 async def test_a_new_file_is_opened_when_he_who_writes_to_it_is_through(
     tmp_path: Path, pauses: list[Callable[[], object]], name: str, opened: Callable[[Path], Awaitable[None]]

@@ -41,7 +41,9 @@ _REHEARSES = re.compile(
 _GAME = re.compile(
     r"\b(?:let'?s|can we|shall we) play (?:an? (?:[\w-]+ )?game|a character|pretend"
     r"|make-believe)\b[^?]{0,40}?"
-    r"[.!,:;\u2014-]+\s*(?:(?:so|ok|okay)\b[\s,]*)*(?:i'?m|i am|i'll be|you'?re|you are|you be)\b",
+    r"[.!,:;\u2014-]+\s*(?:(?:so|ok|okay)\b[\s,]*)*(?:i'?m|i am|i'll be|you'?re|you are|you be)\b"
+    r"|\b(?:let'?s|shall we) (?:play|pretend|role-?play)[.!,:;]+\s*you(?:'?re| are)\b[^.!?]{2,60}?"
+    r"\band i(?:'?m| am)\b",
     re.I,
 )
 """Opens a game in which somebody is somebody: the message itself is in the role already."""

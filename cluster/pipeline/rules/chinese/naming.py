@@ -18,6 +18,8 @@ _THING = re.compile(
     r"[一这那两][家本部款道首所座台辆盆棵](?!里|的|人|长)[\u4e00-\u9fff]|店|公司|工作室|学校|品牌|乐队|歌|剧|电影|书|游戏|软件|账号|频道|项目"
 )
 """Has a name too."""
+_BORN = re.compile(r"(?:男|女)(?:孩|宝|娃)|(?<!出)(?<!陌)(?<!学)生(?:了|下)|大胖小子|千金")
+"""Whoever was born is named rather than whoever bore them."""
 _RELATIVE = re.compile(RELATION)
 
 
@@ -25,7 +27,7 @@ def called_relative(clause: str, heard: Heard) -> str | None:
     """The relative ("我闺女") whom a clause without a subject names, where only one can be meant and no pet
     or thing with a name is about: "我闺女三月份生的，叫安安"."""
     said = f"{heard.earlier}{heard.here}"
-    if _name_in(clause) is None or _PET.search(said) or _THING.search(said):
+    if _name_in(clause) is None or any(each.search(said) for each in (_PET, _THING, _BORN)):
         return None
     fitting = {found[0] for pronoun in "她他" if (found := chinese_relative(f"{pronoun}{clause}", heard))}
     return fitting.pop() if len(fitting) == 1 else None

@@ -38,6 +38,8 @@ _HABIT_VERBS = word_list(
     meet
     """
 )
+# "I go every Monday": where to was said before, or nowhere.
+_NEEDS_MORE = word_list("go do take get visit call attend meet watch play have")
 
 
 @RULES.rule(
@@ -55,7 +57,7 @@ def _habit(match: re.Match[str], context: Context) -> Iterator[Claim]:
     ):
         return
     verb, _, rest = third_person(found["body"]).partition(" ")
-    if rest.startswith("and "):
+    if rest.startswith("and ") or (not rest and verb.lower() in _NEEDS_MORE):
         return
     phrase = f"{inflect(verb.lower())} {rest}".strip()
     yield Claim("habit", f"{phrase} {found['every'].lower()}", confidence=0.85)

@@ -284,9 +284,13 @@ def person_of(text: str) -> str | None:
     return " ".join(kept).strip("'.-") or None
 
 
+_ANOTHER = re.compile(r",\s*[^,]+'s$")
+"""What the sentence goes on about: "in Augsburg, Munich's too expensive"."""
+
+
 def place_of(text: str) -> str | None:
     """A place's name; None when it is none ("the moment")."""
-    value = text.strip(" ,.'")
+    value = _ANOTHER.sub("", text).strip(" ,.'")
     words = value.lower().split()
     if (
         len(value) < 2
