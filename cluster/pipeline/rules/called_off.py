@@ -14,6 +14,7 @@ from cluster.analysis import tokens
 from cluster.model import Memory, Message
 from cluster.pipeline.periods import MONTH_NAMES, day_of
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.denials import denial, denies
 from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 200
@@ -131,10 +132,9 @@ def _shortens(what: str, plan: str) -> bool:
 
 
 def _is_plan(claim: Candidate | Memory, message: Message, named: re.Pattern[str]) -> bool:
-    denies = claim.negates if isinstance(claim, Candidate) else claim.attributes.get("negates")
     return (
         (claim.topic, claim.subtopic) in _PLANS
-        and not denies
+        and not denies(claim)
         and claim.attributes.get("speaker") == message.name
         and named.search(claim.text) is not None
         and _SEVERAL.search(claim.text) is None
@@ -143,19 +143,8 @@ def _is_plan(claim: Candidate | Memory, message: Message, named: re.Pattern[str]
 
 def _denial(plan: Candidate | Memory, message: Message) -> Candidate:
     zh = "打算" in plan.text
-    return Candidate(
-        kind=plan.kind,
-        text=plan.text.replace("打算", "不再打算", 1) if zh else _AHEAD.sub(_no_longer, plan.text, count=1),
-        value=plan.text,
-        topic=plan.topic,
-        subtopic=plan.subtopic,
-        profile_type=plan.profile_type,
-        negates=True,
-        attributes={"speaker": message.name} if message.name else {},
-        sources=(message.id,),
-        language="zh" if zh else "en",
-        event_time=message.event_time,
-    )
+    text = plan.text.replace("打算", "不再打算", 1) if zh else _AHEAD.sub(_no_longer, plan.text, count=1)
+    return denial(plan, message, text, value=plan.text, language="zh" if zh else "en")
 
 
 def _no_longer(ahead: re.Match[str]) -> str:

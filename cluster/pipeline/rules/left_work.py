@@ -14,6 +14,7 @@ from cluster.model import Memory, Message
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.chinese.clauses import simplified
 from cluster.pipeline.rules.chinese.unsaid import speaks_of_somebody
+from cluster.pipeline.rules.denials import denial, denies, said_value
 from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 300
@@ -53,8 +54,8 @@ def left_work(message: Message, before: Sequence[Candidate], known: Sequence[Mem
         if not (said.get("me") or said.get("own")) and speaks_of_somebody("，".join(clauses[:number])):
             continue
         employer = _employer(message, before) or _employer(message, known)
-        if employer is not None and not _denies(employer) and (said.get("name") or "") in _value(employer):
-            yield _denial(_value(employer), message)
+        if employer is not None and not denies(employer) and (said.get("name") or "") in said_value(employer):
+            yield _denial(employer, message)
             return
 
 
@@ -72,26 +73,7 @@ def _employer(message: Message, claims: Sequence[Candidate | Memory]) -> Candida
     )
 
 
-def _value(claim: Candidate | Memory) -> str:
-    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
-    return str(value or "")
-
-
-def _denies(claim: Candidate | Memory) -> bool:
-    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
-
-
-def _denial(employer: str, message: Message) -> Candidate:
-    return Candidate(
-        kind=_COMPANY.kind,
-        text=_COMPANY.zh_not.format(s=message.name or "用户", v=employer),
-        value=employer,
-        topic=_COMPANY.topic,
-        subtopic=_COMPANY.subtopic,
-        profile_type=_COMPANY.profile_type,
-        negates=True,
-        attributes={"speaker": message.name} if message.name else {},
-        sources=(message.id,),
-        language="zh",
-        event_time=message.event_time,
-    )
+def _denial(employer: Candidate | Memory, message: Message) -> Candidate:
+    value = said_value(employer)
+    text = _COMPANY.zh_not.format(s=message.name or "用户", v=value)
+    return denial(employer, message, text, value=value, language="zh")

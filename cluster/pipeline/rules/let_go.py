@@ -15,6 +15,7 @@ from typing import Final
 from cluster.model import Memory, Message
 from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.denials import denial, denies, said_value
 from cluster.pipeline.rules.sentences import with_apostrophes
 from cluster.pipeline.rules.slots import SLOTS
 
@@ -78,12 +79,12 @@ def let_go(message: Message, before: Sequence[Candidate], known: Sequence[Memory
             continue
         standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
         fitting = {
-            normalise(_value(claim)): claim
+            normalise(said_value(claim)): claim
             for claim in standing
             if (claim.topic, claim.subtopic) in slots
             and claim.attributes.get("speaker") == message.name
-            and not _denies(claim)
-            and (_is if slots is _EMPLOYERS else _names)(what, _value(claim))
+            and not denies(claim)
+            and (_is if slots is _EMPLOYERS else _names)(what, said_value(claim))
         }
         if len(fitting) == 1:
             ((_, claim),) = fitting.items()
@@ -104,33 +105,12 @@ def _names(what: str, value: str) -> bool:
     return what in value
 
 
-def _value(claim: Candidate | Memory) -> str:
-    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
-    return str(value or "")
-
-
-def _denies(claim: Candidate | Memory) -> bool:
-    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
-
-
 def _denial(claim: Candidate | Memory, message: Message, *, zh: bool) -> Candidate:
-    speaker, value = message.name or ("用户" if zh else "User"), _value(claim)
+    speaker, value = message.name or ("用户" if zh else "User"), said_value(claim)
     if (claim.topic, claim.subtopic) in _THINGS:
         text = f"{speaker}不再有{value}" if zh else f"{speaker} no longer has {value}"
     elif (claim.topic, claim.subtopic) in _EMPLOYERS:
         text = SLOTS["company"].en_not.format(s=speaker, v=value)
     else:
         text = f"{speaker}放弃了{value}" if zh else f"{speaker} gave up {value}"
-    return Candidate(
-        kind=claim.kind,
-        text=text,
-        value=value,
-        topic=claim.topic,
-        subtopic=claim.subtopic,
-        profile_type=claim.profile_type,
-        negates=True,
-        attributes={"speaker": message.name} if message.name else {},
-        sources=(message.id,),
-        language="zh" if zh else "en",
-        event_time=message.event_time,
-    )
+    return denial(claim, message, text, value=value, language="zh" if zh else "en")

@@ -13,6 +13,7 @@ from typing import Final
 from cluster.analysis import tokens
 from cluster.model import Memory, Message
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.denials import denial, denies, said_value
 from cluster.pipeline.rules.slots import SLOTS
 
 _UNMARRIED: Final = frozenset({"boyfriend", "girlfriend", "partner"})
@@ -36,7 +37,7 @@ def parted(
         return
     standing = [*before, *(memory for memory in known if memory.superseded_by is None)]
     standing = [claim for claim in standing if claim.attributes.get("speaker") == message.name]
-    partners = [claim for claim in standing if _about(claim) and not _denies(claim)]
+    partners = [claim for claim in standing if _about(claim) and not denies(claim)]
     words = set(tokens(parting.text))
     named = [claim for claim in partners if set(tokens(_value(claim))) <= words]
     called = [claim for claim in partners if _about(claim) in words]
@@ -46,7 +47,7 @@ def parted(
         for partner in fitting:
             yield _denial(partner, parting, message)
     for claim in standing if event is not None and status is None else ():
-        if _is_marital(claim) and not _denies(claim) and _value(claim) in _TOGETHER:
+        if _is_marital(claim) and not denies(claim) and _value(claim) in _TOGETHER:
             yield _denial(claim, parting, message)
 
 
@@ -65,12 +66,7 @@ def _about(claim: Candidate | Memory) -> str | None:
 
 
 def _value(claim: Candidate | Memory) -> str:
-    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
-    return str(value or claim.text)
-
-
-def _denies(claim: Candidate | Memory) -> bool:
-    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
+    return said_value(claim) or claim.text
 
 
 def _denial(claim: Candidate | Memory, parting: Candidate, message: Message) -> Candidate:
@@ -82,16 +78,4 @@ def _denial(claim: Candidate | Memory, parting: Candidate, message: Message) -> 
         text = f"{speaker}不再和{value}在一起" if zh else f"{speaker} is no longer with {value}"
     else:
         text = f"{speaker}不再有{value}" if zh else f"{speaker} no longer has {value}"
-    return Candidate(
-        kind=claim.kind,
-        text=text,
-        value=value,
-        topic=claim.topic,
-        subtopic=claim.subtopic,
-        profile_type=claim.profile_type,
-        negates=True,
-        attributes={"speaker": message.name} if message.name else {},
-        sources=(message.id,),
-        language=parting.language,
-        event_time=message.event_time,
-    )
+    return denial(claim, message, text, value=value, language="zh" if zh else "en")

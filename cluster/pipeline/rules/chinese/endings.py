@@ -15,6 +15,7 @@ from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
 from cluster.pipeline.rules.chinese.clauses import HYPOTHETICAL, simplified, strip_opener, without_final
 from cluster.pipeline.rules.chinese.unsaid import speaks_of_somebody
+from cluster.pipeline.rules.denials import denial, denies, said_value
 from cluster.pipeline.rules.slots import SLOTS
 
 _LONGEST: Final = 300
@@ -171,9 +172,9 @@ def endings(
                 continue
             what = match.groupdict().get("what") or ""
             fitting = {
-                (_place(claim), normalise(_value(claim))): claim
+                (_place(claim), normalise(said_value(claim))): claim
                 for claim in standing
-                if _slot(claim) in ending.slots and ending.fits(what, _value(claim))
+                if _slot(claim) in ending.slots and ending.fits(what, said_value(claim))
             }
             if not what or len(fitting) == 1:
                 for claim in fitting.values():
@@ -198,7 +199,7 @@ def _partner(match: re.Match[str], clause: str, standing: Sequence[_Claim]) -> I
         claim for claim in standing if claim.topic == "family" and _about(claim) in _UNMARRIED + _MARRIED
     ]
     if what and what not in _CALLED:
-        abouts = {_about(claim) for claim in partners if _value(claim) == what}
+        abouts = {_about(claim) for claim in partners if said_value(claim) == what}
     elif what:
         abouts = {_CALLED[what]}
     elif how in {"分手", "离婚", "退婚", "取消婚约"} and "我" in clause:
@@ -207,7 +208,7 @@ def _partner(match: re.Match[str], clause: str, standing: Sequence[_Claim]) -> I
     else:
         return
     fitting = [claim for claim in partners if _about(claim) in abouts]
-    if len({_value(claim) for claim in fitting if (claim.subtopic or "").endswith("_name")}) <= 1:
+    if len({said_value(claim) for claim in fitting if (claim.subtopic or "").endswith("_name")}) <= 1:
         yield from fitting
 
 
@@ -219,8 +220,8 @@ def _not_denied(standing: Sequence[_Claim]) -> list[_Claim]:
     """The claims that none after them denies, each once."""
     current: dict[tuple[tuple[str | None, str | None], str], _Claim] = {}
     for claim in standing:
-        key = (_place(claim), normalise(_value(claim)))
-        if _denies(claim):
+        key = (_place(claim), normalise(said_value(claim)))
+        if denies(claim):
             current.pop(key, None)
         else:
             current[key] = claim
@@ -246,27 +247,6 @@ _SLOTS: Final[dict[tuple[str | None, str | None], str]] = {
 }
 
 
-def _value(claim: _Claim) -> str:
-    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
-    return str(value or "")
-
-
-def _denies(claim: _Claim) -> bool:
-    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
-
-
 def _denial(claim: _Claim, message: Message, says: str) -> Candidate:
-    value = _value(claim)
-    return Candidate(
-        kind=claim.kind,
-        text=says.format(s=message.name or "用户", v=value),
-        value=value,
-        topic=claim.topic,
-        subtopic=claim.subtopic,
-        profile_type=claim.profile_type,
-        negates=True,
-        attributes={"speaker": message.name} if message.name else {},
-        sources=(message.id,),
-        language="zh",
-        event_time=message.event_time,
-    )
+    value = said_value(claim)
+    return denial(claim, message, says.format(s=message.name or "用户", v=value), value=value, language="zh")

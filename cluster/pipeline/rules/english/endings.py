@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from cluster.model import Memory, Message
 from cluster.pipeline.known_index import normalise
 from cluster.pipeline.port import Candidate
+from cluster.pipeline.rules.denials import denial, denies, said_value
 from cluster.pipeline.rules.english.values import PET, gerund, inflect
 from cluster.pipeline.rules.lexicon import word_list
 from cluster.pipeline.rules.sentences import with_apostrophes
@@ -279,9 +280,9 @@ _GIVEN_UP = re.compile(
 def _mentioned(reply: str, standing: Sequence[Candidate | Memory]) -> Candidate | Memory | None:
     """The one claim that what somebody else has just said speaks of."""
     fitting = {
-        normalise(_value(claim)): claim
+        normalise(said_value(claim)): claim
         for claim in _not_taken_back(standing)
-        if _PLACES.get(_place(claim)) is not None and _value(claim) and _names(_value(claim), reply)
+        if _PLACES.get(_place(claim)) is not None and said_value(claim) and _names(said_value(claim), reply)
     }
     return next(iter(fitting.values())) if len(fitting) == 1 else None
 
@@ -312,9 +313,9 @@ def endings(
             named = match.groupdict()
             what = next(filter(None, (named.get(name) for name in ("what", "from", "out", "verb"))), "")
             fitting = {
-                normalise(_value(claim)): claim
+                normalise(said_value(claim)): claim
                 for claim in _not_taken_back(standing)
-                if _slot(claim) in ending.slots and ending.fits(what, _value(claim))
+                if _slot(claim) in ending.slots and ending.fits(what, said_value(claim))
             }
             if len(fitting) == 1:
                 ((_, claim),) = fitting.items()
@@ -324,7 +325,7 @@ def endings(
             several = [
                 claim for claim in _not_taken_back(standing) if (claim.topic, claim.subtopic) == ("pet", kind)
             ]
-            if len(several) == 1 and re.match(r"an? |one ", _value(several[0])) is None:
+            if len(several) == 1 and re.match(r"an? |one ", said_value(several[0])) is None:
                 yield _denial(several[0], message, "{s} no longer has {v}")
         if (match := _PET_DIED.match(clause)) is not None:
             kind, name = match["kind"] or match["kind2"], match["name"] or match["name2"]
@@ -334,11 +335,11 @@ def endings(
 
 def _not_taken_back(standing: Sequence[Candidate | Memory]) -> list[Candidate | Memory]:
     """The claims that none after them denies."""
-    denied = {(_place(claim), normalise(_value(claim))) for claim in standing if _denies(claim)}
+    denied = {(_place(claim), normalise(said_value(claim))) for claim in standing if denies(claim)}
     return [
         claim
         for claim in standing
-        if not _denies(claim) and (_place(claim), normalise(_value(claim))) not in denied
+        if not denies(claim) and (_place(claim), normalise(said_value(claim))) not in denied
     ]
 
 
@@ -347,11 +348,11 @@ def _of_pet(
 ) -> list[Candidate | Memory]:
     """That the speaker has the one pet of that kind or name; what it was called remains so."""
     pets = [claim for claim in standing if claim.topic == "pet"]
-    kinds = {kind.lower()} if kind else {_kind(claim) for claim in pets if _value(claim) == name}
+    kinds = {kind.lower()} if kind else {_kind(claim) for claim in pets if said_value(claim) == name}
     of_kind = [claim for claim in pets if _kind(claim) in kinds]
-    names = {_value(claim) for claim in of_kind if claim.subtopic != _kind(claim)}
+    names = {said_value(claim) for claim in of_kind if claim.subtopic != _kind(claim)}
     had = [claim for claim in of_kind if claim.subtopic == _kind(claim)]
-    alone = len(names) <= 1 and all(re.match(r"(?:an?|one) ", _value(claim)) for claim in had)
+    alone = len(names) <= 1 and all(re.match(r"(?:an?|one) ", said_value(claim)) for claim in had)
     return had if alone else []
 
 
@@ -375,27 +376,6 @@ _NAMES: Final[dict[tuple[str | None, str | None], str]] = {
 }
 
 
-def _value(claim: Candidate | Memory) -> str:
-    value = claim.value if isinstance(claim, Candidate) else claim.attributes.get("value")
-    return str(value or "")
-
-
-def _denies(claim: Candidate | Memory) -> bool:
-    return claim.negates if isinstance(claim, Candidate) else bool(claim.attributes.get("negates"))
-
-
 def _denial(claim: Candidate | Memory, message: Message, says: str) -> Candidate:
-    value = _value(claim)
-    return Candidate(
-        kind=claim.kind,
-        text=says.format(s=message.name or "User", v=value),
-        value=value,
-        topic=claim.topic,
-        subtopic=claim.subtopic,
-        profile_type=claim.profile_type,
-        negates=True,
-        attributes={"speaker": message.name} if message.name else {},
-        sources=(message.id,),
-        language="en",
-        event_time=message.event_time,
-    )
+    value = said_value(claim)
+    return denial(claim, message, says.format(s=message.name or "User", v=value), value=value, language="en")
