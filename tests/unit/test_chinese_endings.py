@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.model import Message
-from cluster.pipeline.port import Candidate
-from cluster.pipeline.rules import RuleExtractor
-from tests.extraction_cases import SAID_AT
-
-
-async def _claims(*said: str) -> tuple[Candidate, ...]:
-    messages = [
-        Message(
-            id=f"m{number:03}",
-            session="s",
-            role="assistant" if text.startswith("助手：") else "user",
-            content=text.removeprefix("助手："),
-            event_time=SAID_AT + number * 1000,
-            created_at=SAID_AT,
-            tokens=1,
-        )
-        for number, text in enumerate(said)
-    ]
-    return (await RuleExtractor().extract(messages, earlier=(), known=())).candidates
+from tests.rule_claims import claims_of
 
 
 async def _denied(*said: str) -> set[str | None]:
-    return {claim.value for claim in await _claims(*said) if claim.negates}
+    return {claim.value for claim in await claims_of(*said) if claim.negates}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +54,7 @@ async def test_what_is_so_no_longer_is_denied(had: str, said: str, denied: str |
 
 async def test_a_new_value_is_all_that_is_needed() -> None:
     assert [
-        (claim.value, claim.negates) for claim in await _claims("我住在长沙。", "我搬家了，搬到武汉了。")
+        (claim.value, claim.negates) for claim in await claims_of("我住在长沙。", "我搬家了，搬到武汉了。")
     ] == [
         ("长沙", False),
         ("武汉", False),
@@ -92,7 +73,7 @@ async def test_a_new_value_is_all_that_is_needed() -> None:
     ],
 )
 async def test_what_was_misspoken_does_not_stay(had: str, said: str, left: list[str]) -> None:
-    assert [claim.value for claim in await _claims(had, "助手：记住了。", said)] == left
+    assert [claim.value for claim in await claims_of(had, "助手：记住了。", said)] == left
 
 
 @pytest.mark.parametrize(
@@ -105,7 +86,7 @@ async def test_what_was_misspoken_does_not_stay(had: str, said: str, left: list[
     ],
 )
 async def test_what_is_on_another_day_is_moved_there(said: str, when: str) -> None:
-    claims = await _claims("我下周二出差去青岛。", "助手：好的。", said)
+    claims = await claims_of("我下周二出差去青岛。", "助手：好的。", said)
     assert [claim.text for claim in claims] == [f"用户打算{when}出差去青岛"]
 
 
@@ -118,21 +99,23 @@ async def test_what_is_on_another_day_is_moved_there(said: str, when: str) -> No
     ],
 )
 async def test_a_rehearsal_is_a_role_until_it_is_stopped(offer: str) -> None:
-    played = await _claims(offer, "助手：好。", "您好，我叫李明。", "助手：好。", "行了先停一下，我叫何佳。")
+    played = await claims_of(
+        offer, "助手：好。", "您好，我叫李明。", "助手：好。", "行了先停一下，我叫何佳。"
+    )
     assert [claim.value for claim in played] == ["何佳"]
 
 
 async def test_an_interview_to_come_is_no_role() -> None:
-    assert [c.value for c in await _claims("我明天面试，好紧张。", "助手：加油。", "我叫李明。")][
+    assert [c.value for c in await claims_of("我明天面试，好紧张。", "助手：加油。", "我叫李明。")][
         -1
     ] == "李明"
 
 
 async def test_a_name_is_corrected_where_it_is_most_alike() -> None:
-    claims = await _claims("我叫赵一鸣，大家叫我鸣哥。", "助手：鸣哥好。", "说错了，是赵一铭。")
+    claims = await claims_of("我叫赵一鸣，大家叫我鸣哥。", "助手：鸣哥好。", "说错了，是赵一铭。")
     assert [claim.value for claim in claims if claim.subtopic == "name"][-1] == "赵一铭"
     assert [claim.value for claim in claims if claim.subtopic == "nickname"] == ["鸣哥"]
 
 
 async def test_what_is_kept_is_not_said_to_be_of_a_kind() -> None:
-    assert {(c.subtopic, c.value) for c in await _claims("我养的猫叫团子。")} == {("cat_name", "团子")}
+    assert {(c.subtopic, c.value) for c in await claims_of("我养的猫叫团子。")} == {("cat_name", "团子")}

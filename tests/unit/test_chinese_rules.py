@@ -4,35 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.model import Message
-from cluster.pipeline.rules import RuleExtractor
-from tests.extraction_cases import SAID_AT
+from tests.rule_claims import noted
 
 HOME, AGE, NAME, TITLE = "contact_info/residence", "basic_info/age", "basic_info/name", "work/title"
 LIKE, DISLIKE, AVOIDS, ALLERGY = "interest/like", "interest/dislike", "health/avoids", "health/allergy"
 PLAN = "plan/plan"
 GRADE = "education/grade"
-
-
-async def _found(*said: str) -> set[tuple[str, str]]:
-    """The claims of a session; what begins with "助手：" was said by the assistant."""
-    messages = [
-        Message(
-            id=f"m{number:03}",
-            session="s",
-            role="assistant" if text.startswith("助手：") else "user",
-            content=text.removeprefix("助手："),
-            event_time=SAID_AT + number * 1000,
-            created_at=SAID_AT,
-            tokens=1,
-        )
-        for number, text in enumerate(said)
-    ]
-    extraction = await RuleExtractor().extract(messages, earlier=(), known=())
-    return {
-        (f"{one.topic}/{'-' if one.negates else ''}{one.subtopic}", one.value or one.text)
-        for one in extraction.candidates
-    }
 
 
 @pytest.mark.parametrize(
@@ -54,7 +31,7 @@ async def _found(*said: str) -> set[tuple[str, str]]:
     ],
 )
 async def test_clauses_are_read_whole(said: str, expected: tuple[str, str]) -> None:
-    assert await _found(said) == {expected}
+    assert await noted(said) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +48,7 @@ async def test_clauses_are_read_whole(said: str, expected: tuple[str, str]) -> N
     ],
 )
 async def test_what_is_talked_of_may_come_first(said: str, expected: tuple[str, str] | None) -> None:
-    assert await _found(said) == ({expected} if expected else set())
+    assert await noted(said) == ({expected} if expected else set())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +67,7 @@ async def test_what_is_talked_of_may_come_first(said: str, expected: tuple[str, 
 async def test_who_is_left_out_is_the_speaker_where_nobody_else_was_spoken_of(
     said: tuple[str, ...], expected: set[tuple[str, str]]
 ) -> None:
-    assert await _found(*said) == expected
+    assert await noted(*said) == expected
 
 
 @pytest.mark.parametrize(
@@ -109,13 +86,13 @@ async def test_who_is_left_out_is_the_speaker_where_nobody_else_was_spoken_of(
 async def test_a_bare_answer_says_what_was_asked(
     question: str, reply: str, expected: tuple[str, str] | None
 ) -> None:
-    found = await _found("你好，问点事。", f"助手：{question}", reply)
+    found = await noted("你好，问点事。", f"助手：{question}", reply)
     assert found == ({expected} if expected else set())
 
 
 async def test_a_text_to_put_into_another_language_is_nobodys() -> None:
-    assert not await _found("把这句翻成英文：我今年三十五岁，住在大连，对海鲜过敏。")
-    assert not await _found("再翻一句：我的妻子是一名护士。")
+    assert not await noted("把这句翻成英文：我今年三十五岁，住在大连，对海鲜过敏。")
+    assert not await noted("再翻一句：我的妻子是一名护士。")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +118,7 @@ async def test_a_text_to_put_into_another_language_is_nobodys() -> None:
     ],
 )
 async def test_what_somebody_lives_on(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -165,7 +142,7 @@ async def test_what_somebody_lives_on(said: str, expected: set[tuple[str, str]])
     ],
 )
 async def test_whose_health(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -182,11 +159,11 @@ async def test_whose_health(said: str, expected: set[tuple[str, str]]) -> None:
     ],
 )
 async def test_pastimes_and_belongings(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 async def test_what_is_no_longer_learnt_is_closed() -> None:
-    found = await _found("我在学吉他。", "吉他我不学了。")
+    found = await noted("我在学吉他。", "吉他我不学了。")
     assert found == {("interest/learning", "吉他"), ("interest/-learning", "吉他")}
 
 
@@ -207,7 +184,7 @@ async def test_what_is_no_longer_learnt_is_closed() -> None:
     ],
 )
 async def test_deeds_and_plans_without_a_subject(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -226,7 +203,7 @@ async def test_deeds_and_plans_without_a_subject(said: str, expected: set[tuple[
     ],
 )
 async def test_studies_and_names_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -251,7 +228,7 @@ async def test_studies_and_names_in_passing(said: str, expected: set[tuple[str, 
     ],
 )
 async def test_more_that_is_said_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -262,17 +239,17 @@ async def test_more_that_is_said_in_passing(said: str, expected: set[tuple[str, 
     ],
 )
 async def test_a_text_to_work_on_is_nobodys(said: str) -> None:
-    assert not await _found(said)
+    assert not await noted(said)
 
 
 async def test_what_is_asked_to_be_noted_is_the_speakers() -> None:
-    assert await _found("帮我记一下：我对花生过敏。") == {(ALLERGY, "花生")}
+    assert await noted("帮我记一下：我对花生过敏。") == {(ALLERGY, "花生")}
 
 
 async def test_a_plan_is_called_off_in_a_clause() -> None:
     said = ("我打算去青海湖骑车。", "青海湖去不成了，上周摔了。")
-    assert ("plan/-plan", "用户打算去青海湖骑车") in await _found(*said)
-    assert ("plan/-plan", "用户打算去青海湖骑车") not in await _found(said[0], "他说，青海湖去不成了。")
+    assert ("plan/-plan", "用户打算去青海湖骑车") in await noted(*said)
+    assert ("plan/-plan", "用户打算去青海湖骑车") not in await noted(said[0], "他说，青海湖去不成了。")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +263,7 @@ async def test_a_plan_is_called_off_in_a_clause() -> None:
     ],
 )
 async def test_any_plan_is_put_off_by_its_name(later: str, *, denied: bool) -> None:
-    found = await _found("我打算十月六号办婚礼。", later)
+    found = await noted("我打算十月六号办婚礼。", later)
     assert any(slot == "plan/-plan" for slot, _ in found) == denied
 
 
@@ -312,11 +289,11 @@ async def test_any_plan_is_put_off_by_its_name(later: str, *, denied: bool) -> N
     ],
 )
 async def test_what_else_is_said_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 async def test_one_may_tell_of_oneself_after_a_colon() -> None:
-    assert (ALLERGY, "花生") in await _found("帮我看看我的情况怎么样：\n我对花生过敏。")
+    assert (ALLERGY, "花生") in await noted("帮我看看我的情况怎么样：\n我对花生过敏。")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +327,7 @@ async def test_one_may_tell_of_oneself_after_a_colon() -> None:
     ],
 )
 async def test_a_value_is_of_the_kind_that_its_slot_expects(said: str) -> None:
-    assert await _found(said) == set()
+    assert await noted(said) == set()
 
 
 @pytest.mark.parametrize(
@@ -367,14 +344,14 @@ async def test_a_value_is_of_the_kind_that_its_slot_expects(said: str) -> None:
     ],
 )
 async def test_what_stands_beside_a_value_is_no_part_of_it(said: str, expected: tuple[str, str]) -> None:
-    assert await _found(said) == {expected}
+    assert await noted(said) == {expected}
 
 
 @pytest.mark.parametrize(
     "end", ["上个月我被裁了。", "公司倒闭了，我失业了。", "我们公司破产了。", "我辞职了。"]
 )
 async def test_a_job_ends_without_its_employer_being_named(end: str) -> None:
-    assert ("work/-company", "美团") in await _found("我在美团上班。", end)
+    assert ("work/-company", "美团") in await noted("我在美团上班。", end)
 
 
 @pytest.mark.parametrize(
@@ -389,36 +366,36 @@ async def test_a_job_ends_without_its_employer_being_named(end: str) -> None:
     ],
 )
 async def test_a_job_goes_on_where_its_end_is_not_told(end: str) -> None:
-    assert ("work/-company", "美团") not in await _found("我在美团上班。", end)
+    assert ("work/-company", "美团") not in await noted("我在美团上班。", end)
 
 
 async def test_of_two_employers_the_last_is_meant() -> None:
-    found = await _found("我在美团上班。", "我跳槽到滴滴了。", "我辞职了。")
+    found = await noted("我在美团上班。", "我跳槽到滴滴了。", "我辞职了。")
     assert {value for slot, value in found if slot == "work/-company"} == {"滴滴"}
-    assert ("work/-company", "滴滴") in await _found("我不在滴滴工作了。", "我辞职了。")
+    assert ("work/-company", "滴滴") in await noted("我不在滴滴工作了。", "我辞职了。")
 
 
 async def test_a_mistaken_value_makes_place_for_what_was_meant() -> None:
-    assert await _found("我最爱喝美式。", "助手：很提神。", "对了，不是美式，是拿铁，我总说错。") == {
+    assert await noted("我最爱喝美式。", "助手：很提神。", "对了，不是美式，是拿铁，我总说错。") == {
         (LIKE, "喝拿铁")
     }
-    assert await _found("我最爱喝美式。", "助手：很提神。", "不是他，是我姐。") == {(LIKE, "喝美式")}
+    assert await noted("我最爱喝美式。", "助手：很提神。", "不是他，是我姐。") == {(LIKE, "喝美式")}
 
 
 async def test_a_home_is_whose_the_talk_is_about() -> None:
-    assert await _found("给我妈找个保姆。", "助手：她有什么情况？", "腿脚不好，老家在沧州。") == set()
-    assert await _found("我叫王强，老家在沧州。") == {(NAME, "王强"), ("basic_info/hometown", "沧州")}
+    assert await noted("给我妈找个保姆。", "助手：她有什么情况？", "腿脚不好，老家在沧州。") == set()
+    assert await noted("我叫王强，老家在沧州。") == {(NAME, "王强"), ("basic_info/hometown", "沧州")}
 
 
 async def test_words_that_are_repeated_are_somebody_elses() -> None:
-    assert await _found("我女儿写作文。", "助手：写了什么？", "我的梦想是当宇航员。") == set()
-    assert await _found("我想聊聊。", "助手：你想说什么？", "我的梦想是当宇航员。") != set()
+    assert await noted("我女儿写作文。", "助手：写了什么？", "我的梦想是当宇航员。") == set()
+    assert await noted("我想聊聊。", "助手：你想说什么？", "我的梦想是当宇航员。") != set()
 
 
 async def test_the_only_plan_is_called_off_without_its_name() -> None:
-    said = await _found("我计划八月去北海道。", "计划泡汤了，公司不批假。")
+    said = await noted("我计划八月去北海道。", "计划泡汤了，公司不批假。")
     assert any(slot == "plan/-plan" and "北海道" in value for slot, value in said)
-    both = await _found("我计划八月去北海道。", "我打算九月去桂林。", "计划泡汤了。")
+    both = await noted("我计划八月去北海道。", "我打算九月去桂林。", "计划泡汤了。")
     assert not any(slot == "plan/-plan" for slot, _ in both)
 
 
@@ -432,55 +409,55 @@ async def test_the_only_plan_is_called_off_without_its_name() -> None:
     ],
 )
 async def test_whoever_is_brought_in_is_spoken_of(said: str) -> None:
-    assert await _found(said) == set()
+    assert await noted(said) == set()
 
 
 @pytest.mark.parametrize("end", ["咖啡我一口都不沾了。", "我戒咖啡了。", "现在改喝茶了，咖啡一口不沾。"])
 async def test_a_habit_ends_with_what_it_takes(end: str) -> None:
-    assert ("habit/-routine", "每天喝两杯咖啡") in await _found("我每天喝两杯咖啡。", end)
-    assert ("habit/-routine", "每天喝两杯咖啡") not in await _found("我每天喝两杯咖啡。", "我不喝奶茶了。")
+    assert ("habit/-routine", "每天喝两杯咖啡") in await noted("我每天喝两杯咖啡。", end)
+    assert ("habit/-routine", "每天喝两杯咖啡") not in await noted("我每天喝两杯咖啡。", "我不喝奶茶了。")
 
 
 @pytest.mark.parametrize("end", ["快手也不待了。", "快手我已经不干了。", "我现在自己创业。"])
 async def test_an_employer_is_left_by_name_or_for_ones_own(end: str) -> None:
-    assert ("work/-company", "快手") in await _found("我跳槽到快手了。", end)
-    assert ("work/-company", "快手") not in await _found("我跳槽到快手了。", "健身房我不去了，游泳也不干了。")
+    assert ("work/-company", "快手") in await noted("我跳槽到快手了。", end)
+    assert ("work/-company", "快手") not in await noted("我跳槽到快手了。", "健身房我不去了，游泳也不干了。")
 
 
 async def test_an_adverb_is_no_part_of_what_a_relative_is_allergic_to() -> None:
-    found = await _found("我儿子倒没事，他就对芒果过敏。")
+    found = await noted("我儿子倒没事，他就对芒果过敏。")
     assert [value for slot, value in found if slot.endswith("allergy")] == ["芒果"]
 
 
 async def test_who_is_said_to_be_there_goes_on_being_spoken_of() -> None:
-    assert await _found("我是健身教练，有个学员特别胖，不吃早饭，爱喝可乐。") == {(TITLE, "健身教练")}
+    assert await noted("我是健身教练，有个学员特别胖，不吃早饭，爱喝可乐。") == {(TITLE, "健身教练")}
 
 
 async def test_what_is_learned_gives_way_to_something_else() -> None:
-    found = await _found("我最近在学韩语。", "韩语学不下去了，改学西班牙语了，明年想去南美。")
+    found = await noted("我最近在学韩语。", "韩语学不下去了，改学西班牙语了，明年想去南美。")
     assert {("interest/-learning", "韩语"), ("interest/learning", "西班牙语")} <= found
 
 
 async def test_a_car_that_is_passed_on_is_had_no_longer() -> None:
-    assert ("asset/-possession", "一辆思域") not in await _found("我开一辆思域。", "我想把思域卖了。")
-    assert ("asset/-possession", "一辆思域") in await _found("我开一辆思域。", "思域出手了，现在坐地铁。")
+    assert ("asset/-possession", "一辆思域") not in await noted("我开一辆思域。", "我想把思域卖了。")
+    assert ("asset/-possession", "一辆思域") in await noted("我开一辆思域。", "思域出手了，现在坐地铁。")
 
 
 async def test_a_move_of_long_ago_is_a_move() -> None:
-    assert await _found("那是老黄历了，我早搬到宁波了。") == {(HOME, "宁波")}
+    assert await noted("那是老黄历了，我早搬到宁波了。") == {(HOME, "宁波")}
 
 
 @pytest.mark.parametrize("said", ["我家狗叫声特别大。", "我家猫叫春了。", "我在某大厂上班。"])
 async def test_what_is_no_name_is_none(said: str) -> None:
-    assert {slot for slot, _ in await _found(said)} <= {"pet/dog", "pet/cat"}
+    assert {slot for slot, _ in await noted(said)} <= {"pet/dog", "pet/cat"}
 
 
 async def test_a_late_hour_ends_no_habit() -> None:
-    assert ("habit/-routine", "每天早上跑步") not in await _found("我每天早上跑步。", "不早了，睡了。")
+    assert ("habit/-routine", "每天早上跑步") not in await noted("我每天早上跑步。", "不早了，睡了。")
 
 
 async def test_a_move_back_is_a_move() -> None:
-    found = await _found("我住在北京。", "我搬到上海了。", "后来又搬回天津了。")
+    found = await noted("我住在北京。", "我搬到上海了。", "后来又搬回天津了。")
     assert (HOME, "天津") in found
 
 
@@ -510,7 +487,7 @@ async def test_a_move_back_is_a_move() -> None:
     ],
 )
 async def test_the_copula_is_left_out(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -535,7 +512,7 @@ async def test_the_copula_is_left_out(said: str, expected: set[tuple[str, str]])
     ],
 )
 async def test_how_long_tells_that_it_goes_on(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -557,7 +534,7 @@ async def test_how_long_tells_that_it_goes_on(said: str, expected: set[tuple[str
     ],
 )
 async def test_what_lies_ahead_needs_no_word_for_it(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -573,7 +550,7 @@ async def test_what_lies_ahead_needs_no_word_for_it(said: str, expected: set[tup
     ],
 )
 async def test_who_speaks_of_their_cat_has_one(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -603,7 +580,7 @@ async def test_who_speaks_of_their_cat_has_one(said: str, expected: set[tuple[st
     ],
 )
 async def test_whose_fact_it_is(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -618,8 +595,8 @@ async def test_whose_fact_it_is(said: str, expected: set[tuple[str, str]]) -> No
     ],
 )
 async def test_what_is_somebody_elses_leaves_nothing(taken_back: str) -> None:
-    chinese = await _found("我叫李思远，我是素食者。", "助手：好的。", taken_back)
-    english = await _found("I'm vegan and I live in Oslo.", "助手：ok", taken_back)
+    chinese = await noted("我叫李思远，我是素食者。", "助手：好的。", taken_back)
+    english = await noted("I'm vegan and I live in Oslo.", "助手：ok", taken_back)
     assert chinese == english == set()
 
 
@@ -627,24 +604,22 @@ async def test_what_is_somebody_elses_leaves_nothing(taken_back: str) -> None:
     "kept", ["这是我喜欢的地方。", "这是我妹妹。", "我帮我妈写的信寄了。", "I found it in the kitchen."]
 )
 async def test_what_is_ones_own_stays(kept: str) -> None:
-    assert ("health/diet", "素食者") in await _found("我叫李思远，我是素食者。", "助手：好的。", kept)
+    assert ("health/diet", "素食者") in await noted("我叫李思远，我是素食者。", "助手：好的。", kept)
 
 
 async def test_what_was_asked_for_somebody_in_the_same_message_is_theirs() -> None:
-    assert await _found("我有糖尿病，能吃西瓜吗？替我妈问的。") == set()
+    assert await noted("我有糖尿病，能吃西瓜吗？替我妈问的。") == set()
 
 
 async def test_a_speech_before_a_jury_is_a_role_until_it_is_stopped() -> None:
     rehearsal = "面试官您好，我叫李思远，我毕业于浙江大学。"
-    assert await _found(rehearsal, "助手：请讲。", "我在阿里巴巴工作。") == set()
-    assert await _found(rehearsal, "助手：请讲。", "停，先不练了。我叫王芳。") == {
-        ("basic_info/name", "王芳")
-    }
-    assert ("basic_info/name", "李思远") in await _found("您好，我叫李思远。")
+    assert await noted(rehearsal, "助手：请讲。", "我在阿里巴巴工作。") == set()
+    assert await noted(rehearsal, "助手：请讲。", "停，先不练了。我叫王芳。") == {("basic_info/name", "王芳")}
+    assert ("basic_info/name", "李思远") in await noted("您好，我叫李思远。")
 
 
 async def test_a_day_takes_its_particle_with_it() -> None:
-    assert await _found("我订了今晚的飞机回上海。") == {
+    assert await noted("我订了今晚的飞机回上海。") == {
         ("life_event/event", "用户2023年5月10日订了飞机回上海")
     }
 
@@ -671,11 +646,11 @@ async def test_a_day_takes_its_particle_with_it() -> None:
     ],
 )
 async def test_what_else_is_said_of_ones_own(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 async def test_a_bare_answer_names_the_job_that_was_asked_for() -> None:
-    assert await _found("面试怎么答？", "助手：您面的是什么岗位？", "急诊科护士，从二甲往三甲跳。") == {
+    assert await noted("面试怎么答？", "助手：您面的是什么岗位？", "急诊科护士，从二甲往三甲跳。") == {
         (TITLE, "急诊科护士")
     }
 
@@ -703,15 +678,15 @@ async def test_a_bare_answer_names_the_job_that_was_asked_for() -> None:
     ],
 )
 async def test_more_of_what_is_said_in_few_words(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 async def test_another_sentence_to_translate_is_nobodys() -> None:
-    assert await _found("翻译一下：我来自西班牙。", "助手：Soy", "再来一句：我对花生过敏。") == set()
+    assert await noted("翻译一下：我来自西班牙。", "助手：Soy", "再来一句：我对花生过敏。") == set()
 
 
 async def test_an_interview_that_is_played_is_a_role() -> None:
-    played = await _found(
+    played = await noted(
         "你是一个资深HR，面试我。", "助手：好。", "我叫陆明。", "助手：好。", "不玩了，其实我才大二。"
     )
     assert played == {(GRADE, "大二学生")}
@@ -734,15 +709,15 @@ async def test_an_interview_that_is_played_is_a_role() -> None:
     ],
 )
 async def test_moods_and_emphasis_say_nothing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 async def test_who_was_born_is_named_and_not_who_bore_them() -> None:
     assert not any(
-        slot.endswith("_name") for slot, _ in await _found("我媳妇昨天生了", "是个女孩", "叫林知夏，我爸取的")
+        slot.endswith("_name") for slot, _ in await noted("我媳妇昨天生了", "是个女孩", "叫林知夏，我爸取的")
     )
 
 
 async def test_a_clause_that_says_something_is_not_what_is_liked() -> None:
-    assert await _found("挣得不多但我喜欢") == set()
-    assert await _found("香菜我不喜欢") == {("interest/dislike", "香菜")}
+    assert await noted("挣得不多但我喜欢") == set()
+    assert await noted("香菜我不喜欢") == {("interest/dislike", "香菜")}

@@ -4,32 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.model import Message
-from cluster.pipeline.rules import RuleExtractor
-from tests.extraction_cases import SAID_AT
+from tests.rule_claims import noted
 
 CONDITION, HABIT, TITLE, LEARNING = "health/condition", "habit/routine", "work/title", "interest/learning"
-
-
-async def _found(*said: str) -> set[tuple[str, str]]:
-    """The claims of a session; what begins with "助手：" was said by the assistant."""
-    messages = [
-        Message(
-            id=f"m{number:03}",
-            session="s",
-            role="assistant" if text.startswith("助手：") else "user",
-            content=text.removeprefix("助手："),
-            event_time=SAID_AT + number * 1000,
-            created_at=SAID_AT,
-            tokens=1,
-        )
-        for number, text in enumerate(said)
-    ]
-    extraction = await RuleExtractor().extract(messages, earlier=(), known=())
-    return {
-        (f"{one.topic}/{'-' if one.negates else ''}{one.subtopic}", one.value or one.text)
-        for one in extraction.candidates
-    }
 
 
 @pytest.mark.parametrize(
@@ -71,7 +48,7 @@ async def _found(*said: str) -> set[tuple[str, str]]:
     ],
 )
 async def test_health_and_tastes_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -113,7 +90,7 @@ async def test_health_and_tastes_in_passing(said: str, expected: set[tuple[str, 
     ],
 )
 async def test_who_somebody_is_and_what_they_do_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,7 +103,7 @@ async def test_who_somebody_is_and_what_they_do_in_passing(said: str, expected: 
     ],
 )
 async def test_a_name_is_of_whom_was_spoken_of(said: tuple[str, ...], expected: tuple[str, str]) -> None:
-    assert expected in await _found(*said)
+    assert expected in await noted(*said)
 
 
 @pytest.mark.parametrize(
@@ -144,4 +121,4 @@ async def test_a_name_is_of_whom_was_spoken_of(said: tuple[str, ...], expected: 
     ],
 )
 async def test_a_name_of_whom_is_unclear_is_nobodys(said: str) -> None:
-    assert not {place for place, _ in await _found(said) if "name" in place}
+    assert not {place for place, _ in await noted(said) if "name" in place}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.model import Message
-from cluster.pipeline.rules import RuleExtractor
-from tests.extraction_cases import SAID_AT
+from tests.rule_claims import noted
 
 HOME, AGE, NAME, TITLE = "contact_info/residence", "basic_info/age", "basic_info/name", "work/title"
 COMPANY, LIKE, DISLIKE, HABIT = "work/company", "interest/like", "interest/dislike", "habit/routine"
@@ -16,27 +14,6 @@ AVOIDS, ALLERGY, CONDITION, FROM = (
     "health/condition",
     "basic_info/hometown",
 )
-
-
-async def _found(*said: str) -> set[tuple[str, str]]:
-    """The claims of a session; what begins with "A: " was said by the assistant."""
-    messages = [
-        Message(
-            id=f"m{number:03}",
-            session="s",
-            role="assistant" if text.startswith("A: ") else "user",
-            content=text.removeprefix("A: "),
-            event_time=SAID_AT + number * 1000,
-            created_at=SAID_AT,
-            tokens=1,
-        )
-        for number, text in enumerate(said)
-    ]
-    extraction = await RuleExtractor().extract(messages, earlier=(), known=())
-    return {
-        (f"{one.topic}/{'-' if one.negates else ''}{one.subtopic}", one.value or one.text)
-        for one in extraction.candidates
-    }
 
 
 @pytest.mark.parametrize(
@@ -68,7 +45,7 @@ async def _found(*said: str) -> set[tuple[str, str]]:
     ],
 )  # fmt: skip
 async def test_a_statement_within_a_longer_sentence(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,7 +64,7 @@ async def test_a_statement_within_a_longer_sentence(said: str, expected: set[tup
     ],
 )
 async def test_nothing_stands_after_a_condition_a_report_or_a_wish(said: str) -> None:
-    assert not {claim for claim in await _found(said) if claim[0] != "psychological/goal"}
+    assert not {claim for claim in await noted(said) if claim[0] != "psychological/goal"}
 
 
 @pytest.mark.parametrize(
@@ -100,11 +77,11 @@ async def test_nothing_stands_after_a_condition_a_report_or_a_wish(said: str) ->
     ],
 )
 async def test_apostrophes_may_be_left_out(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 async def test_what_was_liked_is_disliked_in_the_end() -> None:
-    assert await _found("I like handball.", "tbh i dont even like handball its just what we play") == {
+    assert await noted("I like handball.", "tbh i dont even like handball its just what we play") == {
         (LIKE, "handball"),
         (DISLIKE, "handball"),
     }
@@ -127,7 +104,7 @@ async def test_what_was_liked_is_disliked_in_the_end() -> None:
     ],
 )
 async def test_where_somebody_lives(said: tuple[str, ...], expected: set[tuple[str, str]]) -> None:
-    assert await _found(*said) == expected
+    assert await noted(*said) == expected
 
 
 @pytest.mark.parametrize(
@@ -146,7 +123,7 @@ async def test_where_somebody_lives(said: tuple[str, ...], expected: set[tuple[s
     ],
 )
 async def test_work_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -166,7 +143,7 @@ async def test_work_in_passing(said: str, expected: set[tuple[str, str]]) -> Non
     ],
 )
 async def test_no_work_of_the_speaker(said: str) -> None:
-    assert not await _found(said)
+    assert not await noted(said)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +169,7 @@ async def test_no_work_of_the_speaker(said: str) -> None:
     ],
 )
 async def test_health_and_family_in_passing(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -217,7 +194,7 @@ async def test_health_and_family_in_passing(said: str, expected: set[tuple[str, 
     ],
 )
 async def test_no_health_or_family_of_the_speaker(said: str) -> None:
-    assert not await _found(said)
+    assert not await noted(said)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +215,7 @@ async def test_no_health_or_family_of_the_speaker(said: str) -> None:
 async def test_what_was_named_or_asked_just_before(
     said: tuple[str, ...], expected: set[tuple[str, str]]
 ) -> None:
-    assert await _found(*said) == expected
+    assert await noted(*said) == expected
 
 
 @pytest.mark.parametrize(
@@ -257,7 +234,7 @@ async def test_what_was_named_or_asked_just_before(
     ],
 )
 async def test_what_is_taken_for_granted(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -283,7 +260,7 @@ async def test_what_is_taken_for_granted(said: str, expected: set[tuple[str, str
     ],
 )
 async def test_what_is_not_taken_for_granted(said: str) -> None:
-    assert not {claim for claim in await _found(said) if not claim[0].startswith("life_event")}
+    assert not {claim for claim in await noted(said) if not claim[0].startswith("life_event")}
 
 
 @pytest.mark.parametrize(
@@ -304,7 +281,7 @@ async def test_what_is_not_taken_for_granted(said: str) -> None:
     ],
 )
 async def test_values_in_other_forms(said: str, expected: set[tuple[str, str]]) -> None:
-    assert await _found(said) == expected
+    assert await noted(said) == expected
 
 
 @pytest.mark.parametrize(
@@ -321,4 +298,4 @@ async def test_values_in_other_forms(said: str, expected: set[tuple[str, str]]) 
     ],
 )
 async def test_what_only_looks_like_such_a_value(said: str) -> None:
-    assert not {claim for claim in await _found(said) if claim[0] != "basic_info/nationality"}
+    assert not {claim for claim in await noted(said) if claim[0] != "basic_info/nationality"}
